@@ -23,7 +23,8 @@ from ..progress import Progress, hours_of, log
 from .actions.devices import TickActions
 from .actions.spec import ActionSpec
 from .config import PackConfig
-from .recordings.recording import VARIED, Recording, find_recordings, spec_of
+from .recordings.meta import VARIED
+from .recordings.recording import Recording, find_recordings, spec_of
 from .recordings.stream import TickStream
 from .shards.clip import Clip, clip_key, clip_meta, clip_ranges, video_id
 from .shards.commits import PACKED, split_of_shard, tombstone

@@ -17,8 +17,7 @@ from .screen.keys import KEYCODES
 Minutes = Annotated[float, Field(gt=0, le=100_000)]
 ChunkMinutes = Annotated[float, Field(gt=0, le=60)]
 DECIDED_BY_TASK = (("maps", "train"), ("skill", 2), ("immortal", True))
-# Tasks are scored as Doom looks.
-LOOK = (("field_of_view", 90.0), ("light", 8.0), ("fog", 0.0), ("aspect", 4 / 3))
+LOOK = tuple((name, getattr(DoomLook(), name)) for name in RENDER)  # as tasks are scored
 Workers = Annotated[NonNegativeInt, tyro.conf.arg(aliases=["-j"]), Formerly("jobs")]
 
 

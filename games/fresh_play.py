@@ -11,19 +11,20 @@ import resource
 import time
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from ..datasets.recordings.recording import VARIED, Recording
+from ..datasets.recordings.meta import VARIED
+from ..datasets.recordings.recording import Recording
 from ..datasets.recordings.writer import RecordingWriter
 from .config import RecordDoomConfig
 from .doom.game import TICS_PER_SECOND
 from .doom.look import CONTROL, RENDER
 from .doom.simulation import Simulation, simulate, simulation_of
 from .env import GameCrashedError
-from .record_doom import USUAL_SPEED, Chunk, record_chunk
+from .record_doom import USUAL_SPEED, Chunk, record_chunk, varied_by
 from .workers import Worker
 
 TRIES = 2  # an engine that crashed is started once anew
@@ -70,15 +71,15 @@ def make(order: Order) -> None:
 
 def _draw_again(order: Order) -> None:
     source, simulation = _source_of(order)
-    size = (source.video.width, source.video.height)
+    config = _settings_of(source, order, simulation)
+    size = (config.width, config.height)
     meta = {
         **{key: source.meta[key] for key in KEPT if key in source.meta},
         "made_of": source.sha256,
-        VARIED: {**source.varied, **order.values},
+        VARIED: varied_by(config),
     }
-    look = _settings_of(source, order, simulation).look.apply(order.values)
     with RecordingWriter(order.stem, fps=TICS_PER_SECOND, size=size, meta=meta) as writer:
-        for one in simulate(simulation, source.states[: order.tics], look, size=size):
+        for one in simulate(simulation, source.states[: order.tics], config.look, size=size):
             writer.write(one.frame, one.state)
 
 
@@ -86,14 +87,6 @@ def _play_anew(order: Order) -> None:
     source, simulation = _source_of(order)
     chunk = Chunk(simulation.map, 1, order.seed, order.tics)
     config = _settings_of(source, order, simulation)
-    look = config.look.apply(order.values)
-    speed = config.mouse_speed * order.values["turn_speed"]
-    least, most = CONTROL["turn_speed"]  # whoever recorded it may have been fast already
-    config = replace(
-        config,
-        mouse_speed=min(max(speed, least), most),
-        **{name: getattr(look, name) for name in RENDER},
-    )
     for _ in record_chunk(chunk, order.stem.parent, config, name=order.stem.name):
         pass
 
@@ -107,11 +100,15 @@ def _source_of(order: Order) -> tuple[Recording, Simulation]:
 
 
 def _settings_of(source: Recording, order: Order, simulation: Simulation) -> RecordDoomConfig:
-    """What a recording was made with: what is not varied stays so."""
+    """What a recording was made with, and of it the order's values: the rest stays so."""
     said = source.meta.get("settings")
     own = {name: said[name] for name in SETTINGS & said.keys()} if isinstance(said, Mapping) else {}
+    speed = own.get("mouse_speed", USUAL_SPEED) * order.values.get("turn_speed", USUAL_SPEED)
+    least, most = CONTROL["turn_speed"]  # whoever recorded it may have been fast already
     fields: dict[str, Any] = {
         **own,
+        **{name: order.values[name] for name in RENDER.keys() & order.values.keys()},
+        "mouse_speed": min(max(speed, least), most),
         "out": str(order.stem.parent),
         "maps": simulation.map,
         "width": source.video.width,

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from ..datasets.actions.devices import DeviceState
-from ..datasets.recordings.recording import VARIED
+from ..datasets.recordings.meta import VARIED
 from ..datasets.recordings.writer import RecordingWriter
 from ..errors import ConfigError
 from ..settings import plain_but, to_plain
@@ -140,6 +140,7 @@ def _wanted_episode(task: Task, number: int, out: Path, config: RecordDoomConfig
         size=(config.width, config.height),
         strays_per_minute=config.strays_per_minute,
         mouse_speed=config.mouse_speed,
+        varied=varied_by(config),
     )
     return Wanted(order.stem, longest(task), meta, order)
 

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 from .. import storage
 from ..datasets.recordings.chosen_spec import chosen_fps, named_spec
 from ..datasets.recordings.live_writer import finish_abandoned
-from ..datasets.recordings.recording import MAX_LATENCY_MS
+from ..datasets.recordings.meta import MAX_LATENCY_MS
 from ..errors import ConfigError, MissingDependencyError
 from ..progress import Progress, log
 from .config import RecordScreenConfig

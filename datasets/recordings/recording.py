@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
@@ -32,15 +31,13 @@ from ..actions.devices import (
     parse_line,
     read_device_states,
 )
-from ..actions.known import parse_known
 from ..actions.spec import ActionSpec
 from ..video.probe import VideoProbe, probe
 from ..video.ticks import TickFrames, decode_ticks, num_ticks
 from ..video.timing import NS, frame_slots, tick_times_ns
+from .meta import known_of, latency_frames, read_meta, varied_of
 
 DEFAULT_SPEC = "doom"
-VARIED = "varied"  # of the meta file
-MAX_LATENCY_MS = 5000  # a program that answers later is none that is played
 
 
 @dataclass(eq=False)
@@ -78,16 +75,16 @@ class Recording:
                 f"{stem}.mp4 is cut short: {video.truncated}; record or fetch it again"
             )
         states = read_device_states(str(_beside(stem, ".jsonl")))
-        meta = _read_meta(_beside(stem, ".meta.json"))
+        meta = read_meta(_beside(stem, ".meta.json"))
         if len(states) != video.frames:
             raise RecordingError(
                 f"{stem}: {video.frames} frames in the mp4 but {len(states)} lines in the jsonl; "
                 "line i must hold what was done after frame i "
                 "(`vidact import vpt` fixes OpenAI's recordings)"
             )
-        if (known := _known(stem, meta)) is not None:
+        if (known := known_of(stem, meta)) is not None:
             states = [replace(s, known=known) if s.known is None else s for s in states]
-        late = _latency_frames(stem, meta, video.fps)
+        late = latency_frames(stem, meta, video.fps)
         return cls(stem, video, as_seen(states, late), meta)
 
     @property
@@ -116,8 +113,8 @@ class Recording:
             digest = storage.sha256_file(path)
         except OSError as error:
             raise RecordingError(f"{path}: cannot be read: {error.strerror}") from error
-        moved = _latency_frames(self.stem, self.meta, self.fps)
-        known = _known(self.stem, self.meta)
+        moved = latency_frames(self.stem, self.meta, self.fps)
+        known = known_of(self.stem, self.meta)
         # Of a recording that says neither, the digest is that of its lines.
         further = ([str(moved)] if moved else []) + ([] if known is None else [json.dumps(known)])
         return (
@@ -151,16 +148,8 @@ class Recording:
 
     @property
     def varied(self) -> dict[str, float]:
-        """What of its play is not as usual, by the names of parameters that are varied
-        (`field_of_view`, `turn_speed` …), in their units.
-        """
-        said = self.meta.get(VARIED)
-        pairs = said.items() if isinstance(said, Mapping) else ()
-        return {
-            str(name): float(value)
-            for name, value in pairs
-            if isinstance(value, (int, float)) and math.isfinite(value)
-        }
+        """How its play is not as usual, see `varied_of`."""
+        return varied_of(self.meta)
 
     def phases(self, spec: ActionSpec) -> int:
         """Return how many first frames give different ticks: 2 for 35 frames/s at 17.5 ticks/s."""
@@ -285,32 +274,6 @@ def as_seen(states: Sequence[DeviceState], frames: int) -> list[DeviceState]:
     ]
 
 
-def _latency_frames(stem: Path, meta: Mapping[str, Any], fps: Fraction) -> int:
-    """The frames between an input and its picture, by the meta file's `latency_ms`.
-
-    Raises RecordingError where that is no number of milliseconds up to five seconds.
-    """
-    latency_ms = meta.get("latency_ms") or 0
-    number = isinstance(latency_ms, int | float) and not isinstance(latency_ms, bool)
-    if not number or not 0 <= latency_ms <= MAX_LATENCY_MS:
-        raise RecordingError(
-            f"{stem}.meta.json: latency_ms must be a number from 0 to {MAX_LATENCY_MS}, "
-            f"got {latency_ms!r:.40}"
-        )
-    return round(latency_ms * fps / 1000)
-
-
-def _known(stem: Path, meta: Mapping[str, Any]) -> tuple[str, ...] | None:
-    """What of the labels is truth wherever a line does not say so itself; None: all of it.
-
-    Raises RecordingError where the meta file's `known` is no list of names.
-    """
-    try:
-        return parse_known(meta.get("known"))
-    except ValueError as error:
-        raise RecordingError(f"{stem}.meta.json: {error}") from error
-
-
 def labeled_ticks(
     recordings: Sequence[Recording], spec: ActionSpec
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32], int]:
@@ -423,28 +386,6 @@ def spec_doubts(recordings: Sequence[Recording], spec: ActionSpec) -> list[str]:
     if not others:
         return []
     return [f"recordings made for spec {', '.join(others)} are read under {spec.name!r}"]
-
-
-def _read_meta(path: Path) -> dict[str, Any]:
-    """Return the content of a `<stem>.meta.json`, empty where there is none.
-
-    Raises:
-        RecordingError: it cannot be read, or is damaged.
-    """
-    try:
-        meta = json.loads(path.read_bytes())
-        if not isinstance(meta, dict):
-            raise ValueError(f"expected an object, got a {type(meta).__name__}")
-    except FileNotFoundError:
-        return {}
-    except OSError as error:
-        raise RecordingError(f"{path}: cannot be read: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        raise RecordingError(
-            f"{path}: is damaged ({error}); fix it, or delete it: without it, spec and group are "
-            "not known"
-        ) from error
-    return meta
 
 
 def _stem(path: Path) -> Path:

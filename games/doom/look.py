@@ -36,10 +36,15 @@ class DoomLook:
         """This look with those of some values that are the picture's."""
         return replace(self, **{name: values[name] for name in RENDER.keys() & values.keys()})
 
+    @property
+    def screen(self) -> float:
+        """Width by height of the one of `SCREENS` that the view is drawn for."""
+        return min(SCREENS, key=lambda one: abs(one - self.aspect))
+
     def varied(self) -> dict[str, float]:
-        """What of it is not the engine's own, by name."""
+        """What of the picture is not the engine's own, by name."""
         usual = DoomLook()
-        own = {name: getattr(self, name) for name in RENDER}
+        own = {name: getattr(self, name) for name in RENDER} | {"aspect": self.screen}
         return {name: value for name, value in own.items() if value != getattr(usual, name)}
 
     def commands(self) -> list[str]:
@@ -55,7 +60,6 @@ class DoomLook:
             said.append(f"r_visibility {self.light:.3f}")
         if self.fog != usual.fog:
             said.append("testfade " + f"{round(255 * self.fog):02x}" * 3)
-        screen = min(SCREENS, key=lambda one: abs(one - self.aspect))
-        if screen != usual.aspect:
-            said.append(f"vid_aspect {SCREENS[screen]}")
+        if self.screen != usual.aspect:
+            said.append(f"vid_aspect {SCREENS[self.screen]}")
         return said

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from ...datasets.recordings.meta import VARIED
 from ...datasets.recordings.writer import RecordingWriter
 from ..task import Task
 from .episodes import DoomEpisodes, map_of
@@ -36,6 +37,8 @@ class EpisodeOrder:
     size: tuple[int, int]
     strays_per_minute: float
     mouse_speed: float
+    varied: dict[str, float]
+    """How it differs from usual play."""
 
     @property
     def draw(self) -> int:
@@ -76,6 +79,8 @@ def record_episode(order: EpisodeOrder) -> Iterator[int]:
                     yield unreported
                     unreported = 0
             writer.meta |= {"score": episodes.score, "truncated": episodes.truncated}
+            if order.varied:
+                writer.meta[VARIED] = order.varied
             # Before the rest, whose last rename makes the recording exist.
             write_track(order.stem, track)
             yield unreported

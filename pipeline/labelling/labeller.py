@@ -28,7 +28,6 @@ from ...errors import DatasetError, VideoError
 from ..config import FilterConfig
 from ..filtering.config import CleanConfig
 from ..planning.layout import Segment
-from ..planning.marks import fingerprint
 from ..planning.plan import read_open_shards, read_plan
 from .attempts import COMMITTING, ShardOutcome, label_despite_errors
 from .clean_stretches import Thresholds
@@ -294,7 +293,7 @@ class ShardLabeller:
                         self.alive(segment.segment)
                 except SourceUnreachableError as error:
                     dead(writer, segment, "read", UNREACHABLE, str(error))
-            if _gone(first.source_uri, source.mark):
+            if source.has_changed():
                 raise SourceMissingError(f"{first.shown_uri} changed while it was read")
         return turned
 
@@ -448,11 +447,3 @@ class ShardLabeller:
                 **of_view,
             ),
         )
-
-
-def _gone(uri: str, mark: str) -> bool:
-    """Whether a source is not what it was when it was opened."""
-    try:
-        return fingerprint(uri)[0] != mark
-    except FileNotFoundError:
-        return True

@@ -51,6 +51,13 @@ class SourceFile:
     trusted: bool = False
     """Whether all its bytes were read again after damage was found, and are those planned."""
 
+    def has_changed(self) -> bool:
+        """Whether its address leads to nothing any more, or to another file."""
+        try:
+            return fingerprint(self.uri)[0] != self.mark
+        except FileNotFoundError:
+            return True
+
 
 @dataclass(slots=True)
 class _Held:

@@ -96,7 +96,11 @@ def test_a_task_is_recorded_from_its_start_to_its_end(tmp_path: Path) -> None:
     need_vizdoom()
     (tmp_path / "maze.yaml").write_text(MAZE)
     config = RecordDoomConfig(
-        out=str(tmp_path / "play"), task=str(tmp_path / "maze.yaml"), minutes=0.02, workers=2
+        out=str(tmp_path / "play"),
+        task=str(tmp_path / "maze.yaml"),
+        minutes=0.02,
+        workers=2,
+        mouse_speed=1.5,
     )
     assert record_doom(config) == 0
     recordings = find_recordings([config.out])
@@ -106,6 +110,7 @@ def test_a_task_is_recorded_from_its_start_to_its_end(tmp_path: Path) -> None:
         assert np.abs(track[0, :2] - (544, -672)).max() < 2
         assert recording.meta["truncated"]
         assert recording.meta["task"] == "short_maze"
+        assert recording.varied == {"turn_speed": 1.5}
         # 35 tics are 17 ticks and a half.
         assert recording.actions(ActionSpec.load("doom")).valid[:-1].all()
     assert recordings[0].group != recordings[1].group

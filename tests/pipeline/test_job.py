@@ -27,6 +27,7 @@ from vidact.pipeline.config import (
 )
 from vidact.pipeline.label import label
 from vidact.pipeline.labelling import labeller
+from vidact.pipeline.labelling.source_files import SourceFile
 from vidact.pipeline.planning.layout import Segment
 from vidact.pipeline.remove import remove
 from vidact.pipeline.running import engine, job, supervisor
@@ -245,7 +246,7 @@ def test_a_source_that_changes_while_it_is_read_waits(
 ) -> None:
     out = tmp_path / "data"
     with monkeypatch.context() as patch:
-        patch.setattr(labeller, "_gone", lambda uri, mark: True)
+        patch.setattr(SourceFile, "has_changed", lambda file: True)
         with pytest.raises(Interrupted, match="changed while it was read"):
             run_label(config(videos / "b.mp4", idm, out, drop_missing=True))
     assert run_label(config(videos / "b.mp4", idm, out, drop_missing=True)) == 0

@@ -23,6 +23,8 @@ def test_the_suite_varies_what_the_game_can_draw() -> None:
     assert DoomLook().apply(nominal).commands() == []
     assert DoomLook().apply({"fog": 0.5, "gamma": 2.0}).commands() == ["testfade 808080"]
     assert DoomLook(aspect=1.7).commands() == ["vid_aspect 1"]  # 16:9 is nearer than 16:10
+    assert DoomLook(aspect=1.7, fog=0.1).varied() == {"aspect": 16 / 9, "fog": 0.1}
+    assert DoomLook(aspect=1.35).varied() == {}  # drawn for 4:3, as usual
 
 
 def test_another_look_is_the_same_play_through_two_lives() -> None:
