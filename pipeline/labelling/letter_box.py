@@ -23,9 +23,7 @@ BLACK_LEVEL = 24  # of 255: a codec smears the picture over the edge of a bar
 STRAY = 0.02  # of a line's pixels that may be brighter: what a codec leaves
 THINNEST = 0.04  # of a side that each bar covers: 16:10 in 16:9 leaves 0.05
 THICKEST = 0.35  # what lies between is still a picture
-UNEQUAL = (
-    0.02  # of the side that the two bars may differ by: half a pixel of a small frame, and more
-)
+UNEQUAL = 0.02  # of the side, by which the two may differ, or by a pixel: sizes need not be even
 LEAST_TICKS = 30  # that bars stay as they are: nearly two seconds at 17.5 ticks
 
 

@@ -73,7 +73,9 @@ class GameFilter:
             return
         inside = slice(keep[0] - verdicts.start, keep[1] - verdicts.start)
         own = self._noted.setdefault(sha256, {"uri": uri, "ticks": 0, NOT_THE_GAME: []})
-        own["ticks"] += int(verdicts.kept[inside].sum())
+        # Between bars it is the game, too: a video with nothing else is no other game's.
+        shows = verdicts.kept | (verdicts.reasons == LETTER_BOX)
+        own["ticks"] += int(shows[inside].sum())
         own[NOT_THE_GAME] += [
             [start, end, round(mean, 4)]
             for start, end, mean in verdicts.dropped(NOT_THE_GAME, keep, in_game)

@@ -94,8 +94,13 @@ def test_bars_of_the_game_itself_do_not_count(
     frames[:40] = barred(frames[:40], 8, 8)
     question: Any = Question(with_bars, without)
     static = StaticFilter(FilterConfig()).judge(frames, 0)
-    verdicts, in_game = GameFilter(question, "digest").judge(frames, static)
+    game = GameFilter(question, "digest")
+    verdicts, in_game = game.judge(frames, static)
     rest = None if without >= 0.5 else "not_the_game"
     assert verdicts.reasons.tolist() == 40 * [reason] + 40 * [rest]
     assert in_game is not None
     assert in_game[0] == np.float32(with_bars)
+    game.note("source", "uri", (0, 80), verdicts, in_game)
+    # A source without ticks that look like the game is told to be another one's.
+    ticks = game.for_record()["in_game"]["source"]["ticks"]
+    assert ticks == np.sum(verdicts.reasons != "not_the_game")
