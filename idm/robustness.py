@@ -35,10 +35,11 @@ from .randomizing.exam import Answer, Exam
 from .randomizing.randomization import Randomization, stopped, usable
 from .scores.figures import Figures, plain
 from .scores.metrics import Sums
+from .train_idm import SETTINGS_FILE
 
 STATE_FILE = "state.json"  # in the folder until all is measured
 RESULT_FILE, PAGE = "robustness.json", "robustness.html"
-OF_TRAINING = (CONFIG_FILE, "settings.yaml", SNAPSHOTS_FOLDER)
+OF_TRAINING = (CONFIG_FILE, SETTINGS_FILE, SNAPSHOTS_FOLDER)
 MINUTES = 6.0  # of play that is recorded where none is given: eight recordings of the test maps
 CHUNK_MINUTES = 0.75
 

@@ -70,8 +70,8 @@ def usable(
     if by_game and not all(can_be_simulated(some) for some in play):
         left -= by_game
         said.append(
-            f"{', '.join(sorted(by_game))}: this play cannot be simulated again "
-            "(`vidact record doom` makes such)"
+            f"{', '.join(sorted(by_game))}: the engine that is installed cannot simulate this play "
+            "again (`vidact record doom` makes such)"
         )
     between = appearance.BETWEEN_TICKS & left
     if between and any(one.phases(spec) < 2 for some in play for one in some):
@@ -157,11 +157,11 @@ class Randomization:
         """Order what is missing: at the start, or after a resume."""
         if self.fresh is None:
             return
+        # Before anything is ordered: what is being made is half-written, too.
+        self.fresh.keep([*self.reservoir, *self.ordered])
         if not self._made:  # nothing was ever ordered
             self._order_fresh()
-        held = {**self.reservoir, **self.ordered}
-        self.fresh.keep(list(held))
-        self.fresh.order(held)
+        self.fresh.order({**self.reservoir, **self.ordered})
         self._order_test()
         for name, tracks in zip(
             self.reservoir, self.fresh.tracks(list(self.reservoir)), strict=True

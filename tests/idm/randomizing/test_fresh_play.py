@@ -178,6 +178,22 @@ def test_what_another_run_left_under_a_number_is_not_taken(
     assert losses_of(Path(config.out)) == losses_of(Path(apart.out))
 
 
+def test_what_is_being_made_is_not_removed(
+    randomized: Callable[..., TrainIDMConfig], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Slow(Recorders):
+        def order(self, orders: Iterable[Order]) -> None:
+            for order in orders:
+                order.stem.with_name(f".{order.stem.name}.1.partial.mp4").write_bytes(b"half")
+                super().order([order])
+
+    monkeypatch.setattr(fresh_play, "Recorders", Slow)
+    config, left = randomized("out", randomize="fixed:1", steps=1), set[str]()
+    monkeypatch.setattr(trainer.Trainer, "train_step", watched(Path(config.out) / "fresh", left))
+    assert train_idm(config) == 0
+    assert any(name.startswith(".play-000000-") for name in left)
+
+
 def test_names_tell_recordings_apart() -> None:
     one = {"source": "a", "values": {"fog": 0.1}}
     assert name_of("play-1", one) == name_of("play-1", dict(reversed(one.items())))

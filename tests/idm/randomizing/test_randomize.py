@@ -125,12 +125,12 @@ def test_what_this_play_cannot_vary_is_left_out_and_said(
     suite, said = usable(load_suite("doom"), (recordings, recordings), toy_spec)
     assert "field_of_view" not in suite.parameters
     assert "source_fps" in suite.parameters
-    assert "cannot be simulated again" in said[0]
+    assert "cannot simulate this play again" in said[0]
     only = tmp_path / "render.yaml"
     only.write_text(
         "name: r\ngame: doom\nparameters: {fog: {where: render, nominal: 0, limits: [0, 0.4]}}\n"
     )
-    with pytest.raises(ConfigError, match="nothing of it can be varied: fog: this play cannot"):
+    with pytest.raises(ConfigError, match="nothing of it can be varied: fog: the engine that is"):
         usable(load_suite(only), (recordings,), toy_spec)
 
 
