@@ -116,6 +116,15 @@ class ADRStudy(Study):
         folder = RESULTS if self.scale == 1 else self.work
         return folder / NAME / f"{cell.replace('/', '-')}.json"
 
+    def under(self, frozen: str) -> dict[str, Any]:
+        """What all cells of a study share; `frozen`: the digest of their tests."""
+        return {
+            "tests": frozen,
+            "core_minutes": self.minutes(CORE_MINUTES),
+            "test_every": TEST_EVERY,
+            "delta": DELTA,
+        }
+
     def measure(self, arm: str, seed: int, frozen: str) -> dict[str, Any]:
         """Train and test; figures."""
         play, name = self.play, f"{arm}/{seed}"
@@ -129,12 +138,7 @@ class ADRStudy(Study):
         )
         config = json.loads((out / "config.json").read_text(encoding="utf-8"))
         found: dict[str, Any] = {
-            "under": {
-                "tests": frozen,
-                "core_minutes": self.minutes(CORE_MINUTES),
-                "test_every": TEST_EVERY,
-                "delta": DELTA,
-            },
+            "under": self.under(frozen),
             "core_minutes": round(config["training"]["seconds"] / 60, 2),
             "steps": config["training"]["steps_done"],
             "minutes": self.minutes_of(f"idm/{name}"),
@@ -238,9 +242,7 @@ def compared(
 
     Raises SystemExit where cells are of different tests or settings.
     """
-    under = sorted({json.dumps(cell["under"], sort_keys=True) for cell in cells.values()})
-    if len(under) > 1:
-        raise SystemExit(f"cells are of different studies: {'; '.join(under)}; remove older ones")
+    require_one_study([cell["under"] for cell in cells.values()])
     seeds = {arm: [name for name in cells if name.startswith(f"{arm}/")] for arm in ARMS}
     if not all(seeds.values()):
         return {}
@@ -265,6 +267,13 @@ def compared(
         "differences": differences,
         "bars": bars(differences, named(samples["people"]["adr"][:, 0])),
     }
+
+
+def require_one_study(under: Iterable[Mapping[str, Any]]) -> None:
+    """Raise SystemExit where these, each `under` of a cell, are not all the same."""
+    found = sorted({json.dumps(one, sort_keys=True) for one in under})
+    if len(found) > 1:
+        raise SystemExit(f"cells are of different studies: {'; '.join(found)}; remove older ones")
 
 
 def picked(units: Mapping[str, Units], test: str, far: Sequence[str]) -> Units:
@@ -328,6 +337,8 @@ def main() -> None:
         study.write()
         return
     frozen = study.play.require_frozen()
+    # Before an hour of training, not after it.
+    require_one_study([study.under(frozen), *(cell["under"] for cell in study.cells.values())])
     for arm, seed in study.missing():
         study.cell(f"{arm}/{seed}", lambda arm=arm, seed=seed: study.measure(arm, seed, frozen))
 

@@ -5,9 +5,8 @@
 Once all of them as one person, which the throttle slows down, and once as so many people, of whom
 as many get past it as one network may have, and fill the pool that hashes. Bar: 95 % of the saves
 are on disk within 500 ms meanwhile, and no login ends in an error of the server: it lets in, asks
-to wait (429), or says that too many wait already (503). The load comes
-from a process on the same machine; its load average is in the figures, which go to
-benchmarks/results/labeling_logins.json.
+to wait (429), or says that too many wait already (503). The load comes from a process on the same
+machine; its load average is in the figures, which go to benchmarks/results/labeling_logins.json.
 """
 
 from __future__ import annotations

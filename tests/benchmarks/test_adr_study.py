@@ -64,6 +64,9 @@ def test_figures_of_what_is_kept_are_those_of_all_sums(study: ModuleType) -> Non
     np.testing.assert_allclose(again.figures(np.eye(3)), kept.figures(np.eye(3)), atol=1e-3)
 
 
+UNDER = {"tests": "f", "core_minutes": "60", "test_every": 30, "delta": 0.2}
+
+
 def cells_of(
     study: ModuleType, errors: dict[str, float]
 ) -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, Any]]]:
@@ -73,7 +76,7 @@ def cells_of(
     for arm, error in errors.items():
         for seed in range(3):
             figures = {test: dict.fromkeys(study.FIGURES, 0.5) for test in study.TESTS}
-            cell = {"under": {"tests": "f"}, "ranges": ranges, "steps": 9, "figures": figures}
+            cell = {"under": UNDER, "ranges": ranges, "steps": 9, "figures": figures}
             cells[f"{arm}/{seed}"] = cell
             units[f"{arm}/{seed}"] = {
                 test: units_of(study, error, settings if test == "T1" else ["a", "b", "c"])
@@ -164,6 +167,10 @@ def test_a_cell_that_is_there_is_not_made_again_though_work_is_empty(
     assert run("two", "--seeds", "0", "1") == ["fixed/0", "none/1", "fixed/1"]
     monkeypatch.setattr(study.StudyPlay, "require_frozen", lambda play: pytest.fail("recorded"))
     assert run("three", "--seeds", "0", "1") == []
+    monkeypatch.setattr(study.StudyPlay, "require_frozen", lambda play: "of other tests")
+    with pytest.raises(SystemExit, match="cells are of different studies"):
+        run("four", "--only", "none/2")
+    assert not made
     written = json.loads((tmp_path / "results" / "adr_study.json").read_text())
     assert written["seeds"] == {"none": 2, "fixed": 2, "adr": 3}
     monkeypatch.syspath_prepend(str(ROOT / "docs"))
