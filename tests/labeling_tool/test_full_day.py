@@ -4,10 +4,8 @@ import to the export; in the middle the server is killed and the network is lost
 
 from __future__ import annotations
 
-import io
 import json
 import tarfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -149,10 +147,12 @@ def work_a_day(browser: Any, server: Server, each: int) -> None:
         lead.goto(f"{server.url}/projects/{project[ACTIONS]}{where}")
         lead.wait_for_selector(ready)
         look_at(lead, f"project{where}")
+    exported = {row["assignment"]: row for row in export(lead, server, project[ACTIONS])}
+    [frames] = export(lead, server, project[CLEAN])
+    look_at(lead, "files")
     for page in (lead, *(person.page for person in people)):
         assert page.problems == []
         page.context.close()
-    exported = {row["assignment"]: row for row in export(script, project[ACTIONS])}
     for person in people:
         for assignment, deeds in person.done.items():
             row = exported[assignment]
@@ -163,7 +163,6 @@ def work_a_day(browser: Any, server: Server, each: int) -> None:
                 assert not payload or of == payload
             [(_, painted), *_] = deeds
             assert row["labels"]["buttons"][painted["start"]][person.lane] == 1
-    [frames] = export(script, project[CLEAN])
     assert set(frames["labels"]["labels"]) == {"clean"}
 
 
@@ -186,17 +185,16 @@ def review(browser: Any, server: Server, count: int) -> None:
     page.context.close()
 
 
-def export(script: Script, project: int) -> list[dict[str, Any]]:
-    """The submissions of a project, as its JSON export has them."""
-    row = script.post(f"/api/projects/{project}/exports", {"format": "json"})
-    end = time.monotonic() + 60
-    while row["state"] != "done":
-        assert row["state"] in ("queued", "running"), row
-        assert time.monotonic() < end
-        time.sleep(0.1)
-        row = script.get(f"/api/exports/{row['id']}")
-    archive = io.BytesIO(script.http.get(f"/api/exports/{row['id']}/archive").content)
-    with tarfile.open(fileobj=archive) as files:
+def export(page: Any, server: Server, project: int) -> list[dict[str, Any]]:
+    """The submissions of a project, as somebody exports them as JSON and downloads them."""
+    page.goto(f"{server.url}/projects/{project}/files")
+    page.wait_for_selector("#to-export")
+    page.locator("#export-format").select_option("json")
+    page.click("#export")
+    page.wait_for_selector("[data-export][data-state=done]")
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download").click()
+    with tarfile.open(download.value.path()) as files:
         [name] = [name for name in files.getnames() if name.endswith("submissions.jsonl")]
         text = files.extractfile(name).read()  # type: ignore[union-attr]
     return [json.loads(line) for line in text.splitlines()]
