@@ -265,8 +265,11 @@ export function useTimelineMouse(
     const target = canvas.current!;
     const pointer = new TimelinePointer(timelineRef.current!, model);
 
+    let box = target.getBoundingClientRect();
     const place = (event: MouseEvent): [number, number] => {
-      const box = target.getBoundingClientRect();
+      // What a press shows or hides on the page moves the timeline: until the button is up it
+      // stays, for the pointer, where it was pressed, or a click would be a drag.
+      if (!event.buttons || event.type === "pointerdown") box = target.getBoundingClientRect();
       return [event.clientX - box.left, event.clientY - box.top];
     };
     const down = (event: PointerEvent): void => {
