@@ -104,8 +104,7 @@ def test_five_seconds_of_play_while_the_program_holds_the_pointer(
     with bars(x_display, "--hz", "30", "--grab") as window:
         counts = record(x_display, window, wish(tmp_path), play)
     (recording,) = find_recordings([tmp_path])
-    assert counts.recordings == 1
-    assert recording.num_frames == counts.frames
+    assert (counts.recordings, counts.frames) == (1, recording.num_frames)
     states, taken = recording.states, recording.taken_ns()
     assert (sum(s.dx for s in states), sum(s.dy for s in states)) == tuple(moved)
     assert sum(s.wheel for s in states) == len(pressed)
@@ -118,8 +117,7 @@ def test_five_seconds_of_play_while_the_program_holds_the_pointer(
         assert taken[line] <= after + 2_000_000
         assert ends[line] >= before - 2_000_000
 
-    # No picture shows what came after it by its label, and what came before it by its label the
-    # program's next tick knows.
+    # By its label no picture shows what came after it; the next tick knows what came before it.
     presses, drawn = (shown_in(recording, name) for name in ("presses", "drawn"))
     came_before = before_each(states)
     assert np.all(presses <= came_before)
