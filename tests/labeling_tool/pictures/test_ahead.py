@@ -73,12 +73,17 @@ def test_nothing_is_made_ahead_while_somebody_waits(
 
     waited_for = context.bundles.prepare({"a": 1}, slow)
     assert rendering_now.wait(30)
-    began = threading.Event()
+    looks: list[bool] = []
+
+    def look(store: BundleStore) -> bool:
+        looks.append(bool(store._under_way))
+        return looks[-1]
+
+    monkeypatch.setattr(BundleStore, "is_busy", property(look))
     monkeypatch.setattr(ahead, "LOOK_S", 0.01)
-    monkeypatch.setattr(ahead, "make_ahead", lambda *given: (began.set(), make_ahead(*given))[1])
     begin_ahead(context, project)
-    assert began.wait(30)
-    threading.Event().wait(0.2)  # time for twenty looks
+    until(lambda: len(looks) >= 20)
+    assert all(looks)
     assert bundles(context) == 0
     go_on.set()
     waited_for.result(30)
