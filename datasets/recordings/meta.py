@@ -5,13 +5,13 @@ how its lines are read.
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 from ...errors import RecordingError
+from ..actions.devices import MAX_NUMBER
 from ..actions.known import parse_known
 
 MAX_LATENCY_MS = 5000  # a program that answers later is none that is played
@@ -75,5 +75,5 @@ def varied_of(meta: Mapping[str, Any]) -> dict[str, float]:
     return {
         str(name): float(value)
         for name, value in pairs
-        if isinstance(value, (int, float)) and math.isfinite(value)
+        if isinstance(value, (int, float)) and abs(value) <= MAX_NUMBER  # NaN neither
     }

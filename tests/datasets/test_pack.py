@@ -104,7 +104,7 @@ def test_the_lineage_says_how_play_was_varied(tmp_path, recordings):
         sources = {clip.meta["source_sha256"] for clip in clips if "varied" in clip.meta}
         return sources, [clip.meta.get("varied") for clip in clips]
 
-    sources, said = packed({"varied": {"field_of_view": 75, "light": "dark"}})
+    sources, said = packed({"varied": {"field_of_view": 75, "light": "dark", "fog": 10**400}})
     assert sources == {Recording.open(play / "play0").sha256}
     assert [one for one in said if one] == [{"field_of_view": 75.0}] * 2
     # It decides bytes of a shard: what was varied otherwise is another dataset.
