@@ -328,9 +328,9 @@ def summary(metrics: dict[str, Any], out: str, queued: int) -> str:
     lines = [
         f"{labels['clean']:,} clean and {labels['unclean']:,} unclean frames of "
         f"{labels['videos']:,} videos; left out: {json.dumps(metrics['left_out'])}",
-        f"on videos that it had not seen, from {metrics['threshold']:.3f} on: precision "
-        f"{held_out['precision']:.3f}, recall {held_out['recall']:.3f}, calibration error "
-        f"{held_out['ece']:.3f}",
+        "on videos, and kinds of dirt, that it was not fitted on, from "
+        f"{metrics['threshold']:.3f} on: precision {held_out['precision']:.3f}, recall "
+        f"{held_out['recall']:.3f}, calibration error {held_out['ece']:.3f}",
         *([metrics["doubt"]] if metrics["doubt"] else []),
         metrics["advice"],
         f"{out}: the filter, and {REPORT_FILE} with the hardest frames",

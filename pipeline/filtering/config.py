@@ -110,7 +110,9 @@ class TrainFilterConfig:
     regularization: NonNegativeFloat = 10.0
     """Strength of the penalty on the filter's coefficients."""
     seed: NonNegativeInt = 0
-    """Deals out folds and draws the parts of the labels for the learning curve."""
+    """Deals out folds, makes up dirt, begins the network, and draws the parts of the labels for the
+    learning curve.
+    """
 
     def __post_init__(self) -> None:
         whole = self.weights.endswith(ONNX_SUFFIX)
