@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from pathlib import Path
@@ -109,6 +110,32 @@ def test_fetching_has_limits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         monkeypatch.setattr(fetching, "LONGEST_S", -1.0)
         with pytest.raises(VideoError, match="timeout"):
             fetching.fetch(context, "memory://films/film.mp4")
+    finally:
+        context.close()
+        memory.rm("/films", recursive=True)
+
+
+def test_of_too_many_copies_those_of_longest_ago_go_and_none_in_use(tmp_path: Path) -> None:
+    import fsspec
+
+    memory = fsspec.filesystem("memory")
+    context = open_context(tmp_path / "data", pictures_mib=1)  # 256 KiB of it for copies
+
+    def fetched(name: str, hours_ago: float = 0.0) -> Path:
+        memory.pipe(f"/films/{name}.mp4", b"x" * 100_000)
+        path = fetching.fetch(context, f"memory://films/{name}.mp4")
+        if hours_ago:
+            os.utime(path, (time.time() - hours_ago * 3600,) * 2)
+        return path
+
+    try:
+        copies = [fetched(str(hours), hours) for hours in (4, 2, 3)]
+        fetched("2")  # asked for again
+        fetching.forget_fetched(context, 24 * 3600)
+        assert [path.exists() for path in copies] == [False, True, True]
+        copies += [fetched("new"), fetched("newer")]
+        fetching.forget_fetched(context, 24 * 3600)  # too many, but in use
+        assert [path.exists() for path in copies] == [False, True, False, True, True]
     finally:
         context.close()
         memory.rm("/films", recursive=True)
