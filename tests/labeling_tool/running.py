@@ -139,7 +139,7 @@ class LocalServer(Server):
         self.log.touch()
         self.patches = ExitStack()
         self.patches.enter_context(mock.patch.object(serve, "log", note))
-        self.patches.enter_context(mock.patch.object(ahead, "begin_ahead"))
+        self.patches.enter_context(mock.patch.object(ahead, "_make_all"))
         self.thread = threading.Thread(target=serve.serve, args=(config,), daemon=True)
         with mock.patch.object(uvicorn, "Server", Noted):
             self.thread.start()

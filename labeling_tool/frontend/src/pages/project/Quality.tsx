@@ -2,6 +2,7 @@
 
 import type { ComponentChildren } from "preact";
 import { useEffect, useState } from "preact/hooks";
+import { ApiError } from "../../api";
 import { Button, Dialog, Link, ScrollBox } from "../../parts";
 import { signOf } from "../../review/axes";
 import { errorText } from "../../session";
@@ -177,10 +178,11 @@ export function Quality({ id }: { id: number }) {
 function Tables({ id }: { id: number }) {
   const { data: report, error, load } = useLoaded<Report>(`/api/projects/${id}/quality`);
   useEffect(() => {
-    if (!report?.counting) return;
+    // A server that starts anew is asked again; one that refuses is not.
+    if (!report?.counting || (error instanceof ApiError && !error.offline)) return;
     const timer = window.setTimeout(load, AGAIN_MS);
     return () => window.clearTimeout(timer);
-  }, [report]);
+  }, [report, error]);
   const [shown, setShown] = useState<{ title: string; items: number[] } | null>(null);
   if (!report) return error ? <p role="alert">{errorText(error)}</p> : <div aria-busy="true" />;
   if (!report.effort) return <p role="status">The work is being counted…</p>;
