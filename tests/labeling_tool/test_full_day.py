@@ -34,7 +34,8 @@ def office(folder: Path, tasks: int) -> Iterator[Server]:
     film = barcodes.write(folder / "film.mp4", tasks * FRAMES + 30)
     dataset = make_dataset(folder / "dataset", [film], clips=tasks, less_sure=0.02)
     options = ["--no-practice", "--random-fraction", "0", "--source-root", str(folder)]
-    films = ["--review", dataset, "--clean", str(film), "--frame-step-s", "2"]
+    step_s = str(tasks / 6)  # however long the film is, its frames are one task
+    films = ["--review", dataset, "--clean", str(film), "--frame-step-s", step_s]
     server = Server(folder / "data", *films, *options)
     server.start()
     try:
