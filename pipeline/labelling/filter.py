@@ -18,6 +18,7 @@ import numpy as np
 from ...datasets.actions.stretches import stretches
 from ..config import FilterConfig
 
+FROZEN, BLACK = "frozen", "black"  # why ticks are dropped
 # a side: a status bar's number or a far monster moves a block, a codec's key frames hardly do
 BLOCKS = 8
 SMALL = 64  # pixels a side that pictures are compared at
@@ -110,8 +111,8 @@ class StaticFilter:
                 )
         frozen = _repeated(largest < config.frozen_difference, config.frozen_ticks)
         reasons = np.full(n, None, dtype=object)
-        reasons[frozen] = "frozen"
-        reasons[black] = "black"
+        reasons[frozen] = FROZEN
+        reasons[black] = BLACK
         return Verdicts(start=start, cuts=cuts, reasons=reasons, differences=differences)
 
 

@@ -258,13 +258,11 @@ class Loosened:
         own = self._sources[sha256]
         reasons = own.reasons
         dropped: list[list[Any]] = []
-        ticks = 0
         for segment in todo:
             keep = segment.start_tick, segment.end_tick
             inside = slice(*keep)
             drops.subtract(Counter(r for r in own.before[inside] if r is not None))
             drops.update(Counter(r for r in reasons[inside] if r is not None))
-            ticks += int(own.back[inside].sum()) - int(own.gone[inside].sum())
             said = Verdicts(
                 start=keep[0],
                 cuts=np.zeros(segment.ticks, bool),
@@ -277,7 +275,7 @@ class Loosened:
                     for start, end, mean in said.dropped(reason, keep, own.parts[inside])
                 ]
         if IN_GAME in self._extra and (game := self._record.extra[IN_GAME].get(sha256)):
-            self._extra[IN_GAME][sha256] = {**game, "ticks": game["ticks"] + ticks}
+            self._extra[IN_GAME][sha256] = game
         if clean := self._record.extra[CLEAN].get(sha256):
             self._extra[CLEAN][sha256] = {**clean, "dropped": dropped}
 

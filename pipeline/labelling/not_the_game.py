@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...datasets.shards.commits import IN_GAME, NOT_THE_GAME
-from .filter import Verdicts
+from .filter import BLACK, FROZEN, Verdicts
 from .letter_box import LEAST_TICKS, LETTER_BOX, boxed, without_bars
 
 if TYPE_CHECKING:  # torch is for workers; the driver does without
@@ -71,11 +71,10 @@ class GameFilter:
         """Note what was said of the ticks `keep` of a source."""
         if in_game is None:
             return
-        inside = slice(keep[0] - verdicts.start, keep[1] - verdicts.start)
         own = self._noted.setdefault(sha256, {"uri": uri, "ticks": 0, NOT_THE_GAME: []})
-        # Between bars it is the game, too: a video with nothing else is no other game's.
-        shows = verdicts.kept | (verdicts.reasons == LETTER_BOX)
-        own["ticks"] += int(shows[inside].sum())
+        # Between bars, or under what a filter of clean frames drops, it is the game nevertheless.
+        others = sum(verdicts.drops(*keep)[why] for why in (FROZEN, BLACK, NOT_THE_GAME))
+        own["ticks"] += keep[1] - keep[0] - others
         own[NOT_THE_GAME] += [
             [start, end, round(mean, 4)]
             for start, end, mean in verdicts.dropped(NOT_THE_GAME, keep, in_game)

@@ -100,7 +100,9 @@ def test_bars_of_the_game_itself_do_not_count(
     assert verdicts.reasons.tolist() == 40 * [reason] + 40 * [rest]
     assert in_game is not None
     assert in_game[0] == np.float32(with_bars)
-    game.note("source", "uri", (0, 80), verdicts, in_game)
     # A source without ticks that look like the game is told to be another one's.
-    ticks = game.for_record()["in_game"]["source"]["ticks"]
-    assert ticks == np.sum(verdicts.reasons != "not_the_game")
+    for said in (verdicts, verdicts.without(np.ones(80, bool), "menu")):
+        game.begin()
+        game.note("source", "uri", (0, 80), said, in_game)
+        ticks = game.for_record()["in_game"]["source"]["ticks"]
+        assert ticks == np.sum(verdicts.reasons != "not_the_game")
