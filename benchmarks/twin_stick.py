@@ -64,7 +64,8 @@ def scores(out: Path, data: str, minutes: float, episodes: int) -> dict[str, flo
     for name, blind in (("agent", False), ("blind", True)):
         policy = str(out / f"clone-{name}")
         clone(CloneConfig(data=(data,), out=policy, minutes=minutes, blind=blind))
-        found[name] = _score(out, name, PlayConfig(checkpoint=policy, **_asked(out, name, episodes)))
+        asked = _asked(out, name, episodes)
+        found[name] = _score(out, name, PlayConfig(checkpoint=policy, **asked))
     for style in ("human", "uniform"):
         name = f"random-{style}"
         asked = PlayConfig(random=True, random_style=style, **_asked(out, name, episodes))
