@@ -162,8 +162,8 @@ export function Upload({ project, onDone }: UploadProps) {
           label={recordings ? "Videos with their lines (mp4 and jsonl)" : "Videos"}
           help={
             recordings
-              ? "Drop them here, or choose them: two files of the same name for each recording, and " +
-                "its .meta.json where it has one"
+              ? "Drop them here, or choose them: two files of the same name for each recording, " +
+                "and its .meta.json where it has one"
               : "Drop them here, or choose them"
           }
         >
