@@ -41,6 +41,19 @@ test("a lane that somebody holds or goes to stays, whatever becomes of the press
   assert.equal(model.lane.value, 0);
 });
 
+test("nothing moves when the last of the unused lanes is gone to", () => {
+  const model = many();
+  look.folds.value = false;
+  const timeline = timelineOf(model);
+  const before = timeline.layout.place.value;
+  for (let lane = 0; lane < 9; lane++) model.lane.value = lane;
+  assert.deepEqual(model.fold.unused.value, []);
+  assert.equal(timeline.layout.place.value.fold, before.fold);
+  timeline.resize(before.width, 1000);
+  assert.deepEqual(timeline.layout.place.value, before);
+  look.folds.value = true;
+});
+
 test("a few lanes never fold", () => {
   assert.deepEqual(review().fold.shown.value, [0, 1, 2, 3]);
   assert.deepEqual(review().fold.unused.value, []);

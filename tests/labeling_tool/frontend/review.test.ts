@@ -148,6 +148,20 @@ test("a drag that the browser takes away is no edit", () => {
   assert.ok(model.document.value.buttons[0].every((value) => value === 0));
 });
 
+test("a curve is bent to where the pointer is, however often it trembles there", () => {
+  const model = review();
+  const timeline = timelineOf(model);
+  model.log.push("camera", { axis: 0, start: 8, end: 9, values: [10] }); // nothing else is as large
+  const pointer = new TimelinePointer(timeline, model);
+  const { curvesTop } = timeline.layout;
+  const [x, y] = [GUTTER + (8.5 / FRAMES) * SPAN, curvesTop + 10.5]; // half as high as it was
+  pointer.press(x, curvesTop + 3);
+  for (let i = 0; i < 10; i++) pointer.move(x, y + (i % 2));
+  pointer.move(x, y);
+  pointer.release();
+  assert.deepEqual(edits(model).at(-1)?.values, [5]);
+});
+
 test("the wheel keeps the frame that is under the pointer there", () => {
   const model = review();
   const timeline = timelineOf(model);

@@ -1,6 +1,6 @@
 // Which lanes are shown: those that a task has no use for are folded away, and come back for good
-// when somebody holds one or goes to it. A lane in use never folds: nothing moves under the
-// pointer.
+// when somebody holds one or goes to it. A lane in use never folds, and the line about them stays
+// when the last of them is in use: nothing moves under the pointer.
 
 import { computed, effect, signal } from "@preact/signals";
 import type { ReviewLabels } from "./labels";
@@ -20,6 +20,8 @@ export class Fold {
   );
   /** The lanes that the task has no use for. */
   readonly unused = computed(() => this.all.filter((lane) => !this.used.value.has(lane)));
+  /** Whether there were any when the task was opened. */
+  readonly isOffered: boolean;
 
   constructor(model: ReviewLabels) {
     this.all = Array.from({ length: model.lanes }, (_, lane) => lane);
@@ -29,6 +31,7 @@ export class Fold {
       model.doubts.lanes[lane].some(isSet) ||
       model.answers.some(({ document }) => document.buttons[lane].some(isSet));
     this.used.value = new Set(this.all.filter(isNeeded));
+    this.isOffered = this.unused.value.length > 0;
     effect(() => {
       const before = this.used.peek();
       const rows = model.document.value.buttons;

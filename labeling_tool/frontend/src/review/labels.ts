@@ -29,10 +29,12 @@ export abstract class ReviewLabels extends TaskModel {
 
   private readonly drafted = signal<Operation | null>(null);
 
+  /** The labels without what is still being drawn with the mouse. */
+  readonly edited = computed(() => replayActions(this.predictions, this.log.all.value));
   readonly document = computed(() => {
     const draft = this.drafted.value;
-    const operations = this.log.all.value;
-    return replayActions(this.predictions, draft ? [...operations, draft] : operations);
+    if (!draft) return this.edited.value;
+    return replayActions(this.predictions, [...this.log.all.value, draft]);
   });
   /** The labels as the task's annotator left them; null where nobody else has edited. */
   readonly annotated = computed(() => {

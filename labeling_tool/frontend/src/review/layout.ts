@@ -41,9 +41,9 @@ export class Layout {
 
   constructor(readonly model: ReviewModel) {}
 
-  /** The line about lanes that are folded away stands where there are any that may be. */
+  /** The line about lanes that are folded away stands where there were any that may be. */
   private get foldHeight(): number {
-    return this.model.fold.unused.value.length ? FOLD : 0;
+    return this.model.fold.isOffered ? FOLD : 0;
   }
 
   /** The size of the timeline where it has some room, with lanes of a height at most. */
@@ -113,12 +113,13 @@ export class Layout {
     return Math.max(-scale, Math.min(scale, ((middle - y) / (AXIS / 2 - 3)) * scale));
   }
 
+  /** It stays while an edit is drawn: a curve that grew under the pointer would run away. */
   axisScale(axis: number): number {
-    const { document, predictions, data } = this.model;
+    const { edited, predictions, data } = this.model;
     const { unit, low, high } = data.project.axes[axis];
     if (!unit) return Math.max(-low, high);
     let largest = 2; // degrees: noise around zero should look like nothing
-    for (const curve of [document.value.camera[axis], predictions.camera[axis]])
+    for (const curve of [edited.value.camera[axis], predictions.camera[axis]])
       for (const degrees of curve) largest = Math.max(largest, Math.abs(degrees));
     return largest;
   }

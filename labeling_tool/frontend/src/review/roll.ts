@@ -190,9 +190,10 @@ export class Roll {
     if (!fold) return;
     const { buttons } = this.model.data.project;
     const unused = this.model.fold.unused.value.map((lane) => buttons[lane]);
-    const text = look.folds.value
+    const more = look.folds.value
       ? `▸ ${unused.length} unused: ${unused.join(", ")}`
       : `▾ fold the ${unused.length} unused lanes away`;
+    const text = unused.length ? more : "every lane is in use";
     g.fillStyle = colors.value.muted;
     g.font = "12px system-ui, sans-serif";
     g.fillText(text, 10, this.layout.foldTop + fold / 2 + 0.5, GUTTER + this.layout.span - 16);
