@@ -8,6 +8,8 @@ server errors.
     python benchmarks/labeling_safety.py --only numbers   every number in every body at its extremes
     python benchmarks/labeling_safety.py --only frames    1,050 steps and seeks in Chromium over
                                                           seven kinds of files
+    python benchmarks/labeling_safety.py --only clicks    1,000 clicks and drags of a trembling hand
+                                                          at every zoom, in Chromium
 
 The first four are of SQLite and PostgreSQL. `make test` runs a tenth of each and `make soak` all;
 this runs the same code and keeps the counts in benchmarks/results/labeling_safety.json.
@@ -135,12 +137,23 @@ def frames(databases: tuple[str, ...]) -> dict[str, Any]:
     return found
 
 
+def clicks(databases: tuple[str, ...]) -> dict[str, Any]:
+    """Clicks of a trembling hand that led to their frame and painted nothing, and drags that
+    painted their lane and frames and nothing else.
+    """
+    from tests.labeling_tool.frontend.test_browser_clicks import work_trembling
+
+    with chromium_and_films() as (browser, folder, films):
+        return work_trembling(browser, folder, films, presses=1000)
+
+
 PARTS: dict[str, Callable[[tuple[str, ...]], dict[str, Any]]] = {
     "kills": kills,
     "races": races,
     "api": api,
     "numbers": numbers,
     "frames": frames,
+    "clicks": clicks,
 }
 
 

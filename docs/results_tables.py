@@ -393,7 +393,7 @@ PAGES: dict[str, tuple[str, tuple[Result, ...]]] = {
                 "labeling_safety.json",
                 "Nothing lost",
                 "Kills under load, races for the same task, odd requests, frames against their "
-                "numbers.",
+                "numbers, clicks and drags of a trembling hand.",
                 "python benchmarks/labeling_safety.py",
                 mapping(),
             ),

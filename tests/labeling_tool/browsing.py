@@ -42,11 +42,12 @@ def sign_in(
     """A page of a new browser context in which somebody is logged in; errors on the page fail the
     test at the end. They want no motion unless told otherwise: uncertain runs then stand still.
     """
-    options = {"reduced_motion": "reduce"} | options
+    size = {"width": 1440, "height": 900}
+    options = {"reduced_motion": "reduce", "viewport": size} | options
     script = Script(url).login(name)
     if tour_done:
         script.patch("/api/me/settings", {"tour": 1000})
-    context = browser.new_context(viewport={"width": 1440, "height": 900}, **options)
+    context = browser.new_context(**options)
     context.set_default_timeout(60_000)
     context.add_cookies([script.cookie | {"url": url}])
     page = context.new_page()
