@@ -34,7 +34,9 @@ def painted_over(picture: Picture, generator: np.random.Generator) -> Picture:
     """
     out = picture.copy()
     for _ in range(1 if generator.random() < 0.6 else 2):
-        paint = marks if generator.random() < 0.5 else PATCHES[generator.integers(len(PATCHES))]
+        paint = (
+            marks if generator.random() < 0.5 else PATCHES[int(generator.integers(len(PATCHES)))]
+        )
         out = paint(out, generator)
     return out
 
@@ -53,8 +55,8 @@ def foreign_patch(picture: Picture, generator: np.random.Generator) -> Picture:
     canvas = photograph(files[generator.integers(len(files))])
     share = generator.uniform(0.3, 1.0)
     sides = [max(2, int(share * side)) for side in canvas.shape[:2]]
-    room = np.array(canvas.shape[:2]) - sides
-    y, x = generator.integers(0, room + 1).tolist()
+    room = np.subtract(canvas.shape[:2], sides)
+    y, x = generator.integers(0, room.astype(int) + 1).tolist()
     return blended(
         picture,
         stretched(canvas[y : y + sides[0], x : x + sides[1]], rows, columns),
