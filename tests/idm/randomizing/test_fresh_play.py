@@ -24,9 +24,8 @@ from vidact.idm.train_idm import train_idm
 from vidact.networks.checkpoints import load_checkpoint
 from vidact.randomize.config import ADRConfig
 from vidact.randomize.log import read_log
-from vidact.training.guards import clip_gradients
 
-from ..toy_training import losses_of, settings
+from ..toy_training import losses_of, settings, train_until_killed
 
 SUITE = """
 name: toy
@@ -116,17 +115,7 @@ def test_a_killed_run_with_fresh_play_goes_on_to_the_last_bit(
     assert train_idm(whole) == 0
     assert any(name.startswith("play-") for name in Recorders.made)
     assert any(name.startswith("test-") for name in Recorders.made)
-    steps = iter(range(100))
-
-    def dies(*args: Any) -> float:
-        if next(steps) == 9:
-            raise RuntimeError("killed")
-        return clip_gradients(*args)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(trainer, "clip_gradients", dies)
-        with pytest.raises(RuntimeError, match="killed"):
-            train_idm(killed)
+    train_until_killed(killed, monkeypatch, step=9)
     fresh = Path(killed.out) / "fresh"
     held = {path.name for path in fresh.glob("play-*.jsonl")}
     assert held

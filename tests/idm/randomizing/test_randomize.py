@@ -16,7 +16,6 @@ from vidact.datasets.actions.spec import ActionSpec
 from vidact.datasets.recordings.recording import find_recordings
 from vidact.errors import ConfigError
 from vidact.idm.config import TrainIDMConfig
-from vidact.idm.fitting import trainer
 from vidact.idm.play.frame_cache import open_tracks
 from vidact.idm.play.look import ClipLook
 from vidact.idm.randomizing.exam import share_right
@@ -27,9 +26,8 @@ from vidact.networks.checkpoints import load_checkpoint
 from vidact.randomize.config import ADRConfig
 from vidact.randomize.log import read_log
 from vidact.randomize.parameters import load_suite
-from vidact.training.guards import clip_gradients
 
-from ..toy_training import losses_of, settings
+from ..toy_training import losses_of, settings, train_until_killed
 
 SUITE = """
 name: toy
@@ -71,17 +69,7 @@ def test_a_killed_run_goes_on_to_the_last_bit(
 ) -> None:
     whole, killed = (randomized(name, save_every=1e-6) for name in ("whole", "killed"))
     assert train_idm(whole) == 0
-    steps = iter(range(100))
-
-    def dies(*args: Any) -> float:
-        if next(steps) == 3:  # in the middle of a round
-            raise RuntimeError("killed")
-        return clip_gradients(*args)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(trainer, "clip_gradients", dies)
-        with pytest.raises(RuntimeError, match="killed"):
-            train_idm(killed)
+    train_until_killed(killed, monkeypatch, step=3)  # in the middle of a round
     assert train_idm(killed) == 0
     one, other = (load_checkpoint(config.out) for config in (whole, killed))
     assert all(torch.equal(tensor, other.state[name]) for name, tensor in one.state.items())
