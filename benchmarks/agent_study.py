@@ -74,6 +74,8 @@ class Study:
             "--scale", type=float, default=1.0, help="0.01: everything tiny, to see that it runs"
         )
         options = parser.parse_args()
+        # A study that is asked to stop takes the verb that runs with it.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(Interrupted.exit_code))
         study = cls(
             name=name,
             work=options.work,
