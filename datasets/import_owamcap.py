@@ -39,7 +39,7 @@ from .formats.pictures import (
     until_damage,
 )
 from .recordings.chosen_spec import chosen_fps, named_spec
-from .recordings.writer import RecordingWriter
+from .recordings.writer import RecordingWriter, make_folder
 from .video.probe import VideoProbe, probe
 
 IMPORTER_VERSION = 1
@@ -51,8 +51,7 @@ def import_owamcap(config: ImportOwamcapConfig) -> int:
     require_mcap()
     sources = find_sources(config.files)
     fps = chosen_fps(config.fps, config.spec) or DEFAULT_FPS
-    out = Path(config.out)
-    out.mkdir(parents=True, exist_ok=True)
+    out = make_folder(config.out)
     imported = Imported.in_folder(out)
     with (
         ThreadPoolExecutor(config.threads or cores()) as pool,

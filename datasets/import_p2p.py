@@ -33,7 +33,7 @@ from .formats.pictures import (
     until_damage,
 )
 from .recordings.chosen_spec import named_spec
-from .recordings.writer import RecordingWriter, copy_recording
+from .recordings.writer import RecordingWriter, copy_recording, make_folder
 from .video.probe import VideoProbe, probe
 
 IMPORTER_VERSION = 2
@@ -50,8 +50,7 @@ def import_p2p(config: ImportP2PConfig) -> int:
     if config.spec:
         ActionSpec.load(config.spec)  # a misspelled name is told before the work
     sources = find_sources(config.files, ".proto")
-    out = Path(config.out)
-    out.mkdir(parents=True, exist_ok=True)
+    out = make_folder(config.out)
     imported = Imported.in_folder(out)
     outcomes = import_each(
         sources,

@@ -28,7 +28,7 @@ from .formats.outcomes import Outcome, import_each, write_report
 from .formats.pictures import until_damage
 from .recordings.cursor import draw_cursor
 from .recordings.vpt_lines import fix_lines, hotbar_slot
-from .recordings.writer import RecordingWriter, copy_recording
+from .recordings.writer import RecordingWriter, copy_recording, make_folder
 from .video.frames import decode_frames
 from .video.probe import VideoProbe, probe
 
@@ -133,19 +133,14 @@ def import_segment(segment: Segment, config: ImportVPTConfig) -> Outcome:
     if stem.with_name(stem.name + ".jsonl").is_file():
         outcome.status = "present"
         return outcome
-    try:
-        with tempfile.TemporaryDirectory(prefix="vidact-import-") as folder:
-            lines = _read_lines(_local(segment.base + ".jsonl", folder))
-            video = probe(_local(segment.base + ".mp4", folder))
-            _import(segment, lines, video, stem, outcome=outcome, config=config)
-    except VideoError as error:
-        outcome.leave_out(error.reason, error.detail)
-    except RecordingError as error:
-        outcome.leave_out("bad_lines", str(error))
-    except FileNotFoundError as error:  # the published indexes name uploads that never came
-        outcome.leave_out("not_found", str(error))
-    except OSError as error:
-        outcome.leave_out("cannot_open", str(error))
+    # The published indexes name uploads that never came.
+    with (
+        outcome.telling("bad_lines", missing="not_found"),
+        tempfile.TemporaryDirectory(prefix="vidact-import-") as folder,
+    ):
+        lines = _read_lines(_local(segment.base + ".jsonl", folder))
+        video = probe(_local(segment.base + ".mp4", folder))
+        _import(segment, lines, video, stem, outcome=outcome, config=config)
     return outcome
 
 
@@ -263,8 +258,7 @@ def import_vpt(config: ImportVPTConfig) -> int:
     segments = list_segments(config.source, config.basedir)
     segments = segments[: config.limit] if config.limit else segments
     _require_apart(config, segments)
-    out = Path(config.out)
-    out.mkdir(parents=True, exist_ok=True)
+    out = make_folder(config.out)
     outcomes = import_each(
         segments,
         lambda segment: import_segment(segment, config),

@@ -13,7 +13,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from ..datasets.recordings.writer import SUFFIXES
+from ..datasets.recordings.writer import SUFFIXES, make_folder
 from ..errors import ConfigError
 from ..machine import cores
 from ..progress import Progress, log
@@ -66,7 +66,7 @@ def record_missing(
 
     Raises ConfigError where recordings of these names were made otherwise: they are not replaced.
     """
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     missing = [recording for recording in wanted if not is_recorded(recording, more_suffixes)]
     if len(missing) < len(wanted):
         log(f"{out}: {len(wanted) - len(missing)} of {len(wanted)} recordings are there already")
@@ -99,7 +99,7 @@ def record_episodes(
         wanted: the recording of a number, from 0; its frames are those of the longest episode.
         lasting: whether a process makes several recordings, see `record_in_processes`.
     """
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     begun: list[Wanted] = []
     lengths: dict[int, int] = {}  # of the finished ones
 

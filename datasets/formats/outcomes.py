@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -18,6 +19,7 @@ from ...progress import Progress, log
 from ..texts.filling import fill_in
 
 REPORT = "import_report.json"
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 Item = TypeVar("Item")
 
 
@@ -44,6 +46,8 @@ class Outcome:
         Args:
             reason: of content that is not as it must be; errors of video have their own reasons.
             missing: reason of a file that is not there.
+
+        Raises OSError where the disk is full.
         """
         try:
             yield
@@ -54,6 +58,8 @@ class Outcome:
         except VidactError as error:
             self.leave_out(reason, str(error))
         except OSError as error:
+            if error.errno in NO_ROOM:
+                raise  # nor is there any for the others
             self.leave_out("cannot_open", str(error))
         self.mended = +self.mended  # without the quirks that it does not have
 
@@ -97,6 +103,7 @@ def write_report(out: Path, outcomes: Sequence[Outcome], *, strict: bool) -> int
     """Print what happened and write it to OUT/import_report.json; the exit code."""
     report = summarize(outcomes)
     text = json.dumps(report, indent=1, ensure_ascii=False) + "\n"
-    storage.write_atomic(out / REPORT, text.encode())
+    # Names of files need not be text; what cannot be is written as JSON escapes it.
+    storage.write_atomic(out / REPORT, text.encode(errors="backslashreplace"))
     log(fill_in("import_report.txt", **report))
     return 1 if strict and report["left_out"] else 0

@@ -16,14 +16,21 @@ from numpy.typing import NDArray
 from ...errors import ConfigError, RecordingError
 from ..video.resize import as_video_frame
 
+MAX_TERM = 2**31 - 1  # of a rate: FFmpeg's fractions have terms of 32 bits
+MAX_SIDE = 16384  # pixels; libx264 encodes no larger pictures
+
 
 def require_filmable(fps: Fraction, size: tuple[int, int]) -> None:
     """Raise ConfigError where a film cannot have this rate, or this width and height."""
     if fps <= 0:
         raise ConfigError(f"fps must be above 0, got {fps}")
-    if size[0] % 2 or size[1] % 2 or min(size) < 16:
+    if max(fps.numerator, fps.denominator) > MAX_TERM:
         raise ConfigError(
-            f"size must be even and at least 16 pixels a side, got {size[0]}x{size[1]}"
+            f"fps must be a fraction whose terms are at most {MAX_TERM}, got {fps!s:.50}"
+        )
+    if size[0] % 2 or size[1] % 2 or min(size) < 16 or max(size) > MAX_SIDE:
+        raise ConfigError(
+            f"size must be even and from 16 to {MAX_SIDE} pixels a side, got {size[0]}x{size[1]}"
         )
 
 

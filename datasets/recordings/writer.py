@@ -18,6 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ... import storage
+from ...attempts import temporary_name
 from ...errors import RecordingError
 from ..actions.devices import DeviceState
 from .film import Film, require_filmable
@@ -150,11 +152,18 @@ def copy_recording(
             path.unlink(missing_ok=True)
 
 
+def make_folder(out: str | Path) -> Path:
+    """Make the folder of recordings where there is none, and remove what killed writers left."""
+    folder = Path(out)
+    folder.mkdir(parents=True, exist_ok=True)
+    for unfinished in {path.parent for path in folder.rglob(".*.tmp")}:
+        storage.remove_abandoned(unfinished)
+    return folder
+
+
 def _temporary_files(stem: Path) -> dict[str, Path]:
     stem.parent.mkdir(parents=True, exist_ok=True)
-    return {
-        suffix: stem.parent / f".{stem.name}.{os.getpid()}.partial{suffix}" for suffix in SUFFIXES
-    }
+    return {suffix: stem.parent / temporary_name(f"{stem.name}{suffix}") for suffix in SUFFIXES}
 
 
 def put_in_place(stem: Path, files: Mapping[str, Path], meta: Mapping[str, Any]) -> None:

@@ -4,6 +4,7 @@ whole and broken.
 
 from __future__ import annotations
 
+import errno
 import json
 from fractions import Fraction
 from pathlib import Path
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 from vidact.datasets.actions.spec import ActionSpec, FrameSpec
 from vidact.datasets.formats.config import ImportVPTConfig
+from vidact.datasets.formats.outcomes import Outcome
 from vidact.datasets.import_vpt import import_vpt, list_segments
 from vidact.datasets.recordings.cursor import draw_cursor
 from vidact.datasets.recordings.recording import find_recordings
@@ -293,6 +295,11 @@ def test_one_bad_line_leaves_out_one_recording(tmp_path: Path, hotbar: object) -
     assert (
         "bad.jsonl: line 41 is no device state: hotbar must be a whole number" in left_out["detail"]
     )
+
+
+def test_a_full_disk_ends_an_import() -> None:
+    with pytest.raises(OSError, match="No space left"), Outcome("r").telling("bad_lines"):
+        raise OSError(errno.ENOSPC, "No space left on device")
 
 
 def test_out_in_the_source_is_refused(tmp_path: Path) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import subprocess
 from fractions import Fraction
 from pathlib import Path
 
@@ -12,7 +14,7 @@ import pytest
 from vidact.datasets.actions.devices import DeviceState
 from vidact.datasets.actions.spec import ActionSpec
 from vidact.datasets.recordings.recording import Recording, find_recordings, find_stems, spec_of
-from vidact.datasets.recordings.writer import RecordingWriter
+from vidact.datasets.recordings.writer import RecordingWriter, make_folder
 from vidact.errors import ConfigError, RecordingError, VideoError
 
 from ..corpus import draw_code, read_code
@@ -124,6 +126,10 @@ def test_writer_refuses(tmp_path: Path) -> None:
         RecordingWriter(tmp_path / "r", fps=Fraction(35), size=(63, 64))
     with pytest.raises(ConfigError, match="fps"):
         RecordingWriter(tmp_path / "r", fps=Fraction(0), size=(64, 64))
+    with pytest.raises(ConfigError, match="terms are at most 2147483647"):
+        RecordingWriter(tmp_path / "r", fps=Fraction("29.97002997002997"), size=(64, 64))
+    with pytest.raises(ConfigError, match="16 to 16384 pixels a side, got 20000x64"):
+        RecordingWriter(tmp_path / "r", fps=Fraction(20), size=(20_000, 64))
     writer = RecordingWriter(tmp_path / "r", fps=Fraction(35), size=(64, 64))
     with pytest.raises(
         RecordingError, match=r"frame 0: expected uint8 \[64, 64, 3\], got uint8 \[64, 65, 3\]"
@@ -148,6 +154,19 @@ def test_a_full_disk_leaves_no_halves(tmp_path: Path, late: bool) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_killed_writers_left_goes_and_what_is_being_written_stays(tmp_path: Path) -> None:
+    writer = RecordingWriter(tmp_path / "deep/r", fps=Fraction(35), size=(64, 64))
+    alive = {path.name for path in (tmp_path / "deep").iterdir()}
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    for name in alive:
+        killed = name.replace(f"-{os.getpid()}-", f"-{dead.pid}-")
+        (tmp_path / "deep" / killed).write_bytes(b"half")
+    assert make_folder(tmp_path) == tmp_path
+    assert {path.name for path in (tmp_path / "deep").iterdir()} == alive
+    writer.discard()
+
+
 def test_finding(tmp_path: Path) -> None:
     for name in ("b", "a", "deep/c"):
         record(tmp_path / name, frames=20)
@@ -165,7 +184,7 @@ def test_half_written_and_dotted_names(tmp_path: Path) -> None:
     record(tmp_path / "8.0-run", frames=20)
     for suffix in (".mp4", ".jsonl", ".meta.json"):
         path = tmp_path / f"8.0-run{suffix}"
-        (tmp_path / f".doom-x.123.partial{suffix}").write_bytes(path.read_bytes())
+        (tmp_path / f".doom-x{suffix}.host-123-01234567.tmp").write_bytes(path.read_bytes())
     assert find_stems([tmp_path]) == [tmp_path / "8.0-run"]
     for name in ("8.0-run", "8.0-run.mp4", "8.0-run.jsonl", "8.0-run.meta.json"):
         assert find_stems([tmp_path / name]) == [tmp_path / "8.0-run"]
