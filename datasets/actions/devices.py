@@ -144,7 +144,7 @@ NO_LABEL = DeviceState(valid=False)
 
 def _held(device: Mapping[str, Any], field: str, kind: type[Held]) -> tuple[Held, ...]:
     held = device.get(field) or []
-    if not isinstance(held, list) or not all(isinstance(one, kind) for one in held):
+    if not isinstance(held, list) or not all(type(one) is kind for one in held):
         raise ValueError(f"{field} must be a list of {kind.__name__}, got {held!r}")
     return tuple(held)
 
@@ -255,7 +255,10 @@ def actions_of(spec: ActionSpec, states: Sequence[DeviceState], starts: ArrayLik
         raise ValueError(
             f"ticks must cover one of the {len(states)} states or more each, got starts {edges}"
         )
-    button_of = {name: k for k, button in enumerate(spec.buttons) for name in button.inputs}
+    pressed_by: dict[str, list[int]] = {}
+    for k, button in enumerate(spec.buttons):
+        for name in button.inputs:
+            pressed_by.setdefault(name, []).append(k)
     first, last = edges[[0, -1]].tolist() if len(edges) else (0, 0)
     held = np.zeros((last - first, spec.num_buttons), np.uint8)
     motion = np.zeros((last - first, spec.num_axes), np.float64)
@@ -264,7 +267,7 @@ def actions_of(spec: ActionSpec, states: Sequence[DeviceState], starts: ArrayLik
     masks: dict[tuple[str, ...], NDArray[np.bool_]] = {}
     for i, state in enumerate(states[first:last]):
         for name in state.inputs():
-            if (k := button_of.get(name)) is not None:
+            for k in pressed_by.get(name, ()):
                 held[i, k] = 1
         valid[i] = state.valid
         if state.known is not None:

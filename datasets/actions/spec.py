@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -28,6 +29,7 @@ from .axes import Axis
 
 SPEC_FOLDER = Path(__file__).parents[1] / "specs"
 CONFLICTS = ("none", "last")
+MAX_RATE_LETTERS = 40
 RESIZES = ("area", "vpt")
 
 
@@ -123,6 +125,11 @@ class ActionSpec:
                 raise SpecError(
                     f"{where}: conflict must be one of {CONFLICTS}, got {group.conflict!r}"
                 )
+        inputs = [name for button in self.buttons for name in button.inputs]
+        if wrong := [n for n in inputs if re.fullmatch(r"mouse\.(?!\d+$).*", n, re.DOTALL)]:
+            raise SpecError(
+                f"{where}: inputs of the mouse are mouse.0, mouse.1 …, got {wrong[0]!r}"
+            )
         for axis in self.axes:
             axis.check(where)
         self._check_axis_groups(where)
@@ -228,7 +235,7 @@ class ActionSpec:
                 ),
                 solo=tuple(content.get("solo", ())),
                 axes=tuple(Axis.from_dict(axis, str(name)) for axis in content.get("axes", ())),
-                tick_hz=Fraction(str(content["tick_hz"])),
+                tick_hz=rate_of(content["tick_hz"]),
                 frame=FrameSpec(**content["frame"]),
                 axis_groups=tuple(tuple(map(str, g)) for g in content.get("axis_groups", ())),
             )
@@ -358,6 +365,17 @@ class ActionSpec:
     def bin_centres(self, axis: int) -> NDArray[np.float32]:
         """Return the values of the bins of axis number `axis`, float32 [bins]."""
         return self.axes[axis].quantiser.centres()
+
+
+def rate_of(value: Any) -> Fraction:
+    """Return a rate that is written as a number or a fraction. Raises ValueError.
+
+    With no exponent: `1e999999999` asks for a number of as many digits.
+    """
+    text = str(value)
+    if len(text) > MAX_RATE_LETTERS or "e" in text.lower():
+        raise ValueError(f"expected a number such as 17.5 or a fraction, got {text:.40}")
+    return Fraction(text)
 
 
 def _button_pairs(content: Any) -> list[tuple[Any, Any]]:

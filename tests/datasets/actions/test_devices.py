@@ -235,6 +235,16 @@ def test_sticks_stand_on_average_the_pointer_at_last_and_the_wheel_adds_up() -> 
     assert actions.known[:2].all()
 
 
+def test_an_input_presses_every_button_that_names_it() -> None:
+    spec = ActionSpec.from_dict(
+        STANDING.to_dict()
+        | {"buttons": {"use": "key.keyboard.e", "open": "key.keyboard.e"}}
+        | {"groups": [{"members": ["use"]}, {"members": ["open"]}]}
+    )
+    actions = actions_of(spec, [DeviceState(keys=("key.keyboard.e",)), DeviceState()], [0, 1, 2])
+    assert actions.buttons.tolist() == [[1, 1], [0, 0]]
+
+
 def test_lines_carry_axes_and_those_of_before_have_none() -> None:
     state = device_state_of(STANDING, [1], [0.25, 0.75, -2])
     assert state.axes == {"gamepad.left_x": 0.25, "cursor.x": 0.75}

@@ -167,6 +167,8 @@ def test_mismatch_names_the_field(change: dict[str, Any], field: str) -> None:
         ({"axes": [TOY["axes"][0], TOY["axes"][0]]}, "axis yaw is named twice"),
         ({"tick_hz": "0"}, "tick_hz must be above 0"),
         ({"tick_hz": "often"}, "malformed"),
+        ({"tick_hz": "1e1"}, "malformed: .* such as 17.5"),  # 1e999999999 has as many digits
+        ({"buttons": TOY["buttons"] | {"fire": "mouse.left"}}, "inputs of the mouse are mouse.0"),
         ({"frame": {"width": 31, "height": 16}}, "frame must be even"),
         ({"frame": {"width": 32, "height": 16, "resize": "bicubic"}}, "resize must be one of"),
         ({"frame": {"width": 32, "height": 16, "tile": 6}}, "tile must divide .* 32x16 pixels"),
