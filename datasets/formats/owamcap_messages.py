@@ -10,7 +10,8 @@ import heapq
 import json
 import re
 import struct
-from collections import Counter
+from bisect import bisect_left, insort
+from collections import Counter, deque
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 # Messages are written by one thread and stamped by several: they come some milliseconds out of
 # order. What is later than this has no line to go to any more.
 REORDER_NS = 5 * NS
+# What time it is, the middle one of so many messages says: a few stamps that are far ahead must not
+# make all others late.
+CLOCK_MESSAGES = 31
 # Mice tell of 8,000 moves a second at most. So many messages of one moment are a trap: the oldest
 # go on unsorted, so that memory holds no more.
 MAX_WAITING = 100_000
@@ -67,6 +71,22 @@ class Message:
         return value
 
 
+class _Clock:
+    """What time it is in a file, by its last messages."""
+
+    def __init__(self) -> None:
+        self._last: deque[int] = deque()
+        self._sorted: list[int] = []
+
+    def after(self, time_ns: int) -> int:
+        """Return the time after one more message, in ns."""
+        self._last.append(time_ns)
+        insort(self._sorted, time_ns)
+        if len(self._last) > CLOCK_MESSAGES:
+            del self._sorted[bisect_left(self._sorted, self._last.popleft())]
+        return self._sorted[(len(self._sorted) - 1) // 2]
+
+
 @dataclass(slots=True)
 class McapFile:
     """An OWAMcap file on this machine; `messages` reads it, and fills in the rest."""
@@ -90,17 +110,22 @@ class McapFile:
         """
         self.metadata = {}
         waiting: list[tuple[int, int, Message]] = []
+        clock = _Clock()
         newest = released = -1
         for number, message in enumerate(self._in_file_order(counts, kinds)):
             time_ns = message.time_ns
+            now_ns = clock.after(time_ns)
+            if newest > now_ns + REORDER_NS:  # that stamp was wrong
+                newest = now_ns
             if time_ns < newest:
                 counts["messages_out_of_order"] += 1
             if time_ns < released:
                 counts["messages_too_late"] += 1
                 continue
-            newest = max(newest, time_ns)
+            if time_ns <= now_ns + REORDER_NS:
+                newest = max(newest, time_ns)
             heapq.heappush(waiting, (time_ns, number, message))
-            while waiting[0][0] < newest - REORDER_NS or len(waiting) > MAX_WAITING:
+            while waiting and (waiting[0][0] < now_ns - REORDER_NS or len(waiting) > MAX_WAITING):
                 released = waiting[0][0]
                 yield heapq.heappop(waiting)[2]
         while waiting:

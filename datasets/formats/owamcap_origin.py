@@ -11,7 +11,7 @@ from fractions import Fraction
 from typing import Any
 
 from ...errors import SpecError
-from ..actions.spec import ActionSpec, built_in_specs
+from ..actions.spec import ActionSpec, built_in_specs, rate_of
 from ..shards.clip import Clip
 from .owamcap_writer import PLAY
 
@@ -71,7 +71,7 @@ class Origin:
         """Return what a record says, as far as it can be understood."""
         source, fps = metadata.get("label_source", "human"), metadata.get("fps", "")
         try:
-            rate = Fraction(fps) if len(fps) < 20 else None
+            rate = rate_of(fps) if fps else None
         except (ValueError, ZeroDivisionError):
             rate = None
         return cls(

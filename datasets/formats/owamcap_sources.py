@@ -100,7 +100,7 @@ def find_license(source: Source, metadata: Mapping[str, Mapping[str, str]]) -> s
 def license_of_card(card: Path) -> str:
     """Return the `license` of a card's front matter, as Hugging Face's have it; else ""."""
     try:
-        with open(card, encoding="utf-8") as file:
+        with open(card, encoding="utf-8-sig", errors="replace") as file:
             text = file.read(MAX_CARD_BYTES)
         matter = re.match(r"---\s*\n(.*?)\n---\s*(\n|$)", text, re.DOTALL)
         values = load_plain(matter[1]) if matter else None

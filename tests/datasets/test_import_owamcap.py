@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+from collections import Counter
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -17,7 +19,9 @@ import pytest
 from vidact.datasets.actions.devices import DeviceState
 from vidact.datasets.formats import owamcap_messages
 from vidact.datasets.formats.config import ImportOwamcapConfig
-from vidact.datasets.formats.owamcap_messages import TOPICS
+from vidact.datasets.formats.owamcap_messages import TOPICS, McapFile
+from vidact.datasets.formats.owamcap_origin import Origin
+from vidact.datasets.formats.owamcap_sources import license_of_card
 from vidact.datasets.import_owamcap import import_owamcap
 from vidact.datasets.recordings.recording import Recording, find_recordings
 
@@ -246,6 +250,28 @@ def test_what_recorders_get_wrong_is_mended_and_counted(folder: Path) -> None:
     }
 
 
+@pytest.mark.parametrize("place", [0, 50, 100])
+def test_a_stamp_far_ahead_makes_no_other_message_late(tmp_path: Path, place: int) -> None:
+    events = [key(at(frame), "press", W) for frame in range(200)]
+    events[150], events[151] = events[151], events[150]
+    events.insert(place, key(at(10**6), "press", Q))
+    write_mcap(tmp_path / "play.mcap", events)
+    counts: Counter[str] = Counter()
+    read = [message.time_ns for message in McapFile(tmp_path / "play.mcap").messages(counts)]
+    assert read == sorted(time_ns for time_ns, *_ in events)
+    assert counts == {"messages_out_of_order": 1}
+
+
+def test_what_a_file_says_of_itself_asks_for_no_endless_number() -> None:
+    assert Origin.read({"fps": "35/2"}).fps == Fraction(35, 2)
+    assert Origin.read({"fps": "1e1"}).fps is None  # 1e999999999 has as many digits
+
+
+def test_a_card_s_license_is_read_behind_what_some_editors_write(tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_bytes(b"\xef\xbb\xbf---\nlicense: mit\n---\nCaf\xe9\n")
+    assert license_of_card(tmp_path / "README.md") == "mit"
+
+
 def test_a_picture_of_time_0_is_no_frame(folder: Path) -> None:
     events = [(0, *screen(0, picture=39)[1:]), (0, *key(0, "press", W)[1:])]
     recording = play(folder, [*events, *(screen(frame) for frame in range(40))])
@@ -291,6 +317,9 @@ def test_bad_files_are_told_and_the_others_imported(folder: Path) -> None:
     whole = (folder / "cut.mcap").read_bytes()
     (folder / "cut.mcap").write_bytes(whole[: len(whole) * 6 // 10])  # footer and index are gone
     (folder / "text.mcap").write_text("no container at all")
+    no_text = os.fsdecode(b"name\xff")  # files need not be named in UTF-8
+    (folder / "cut.mcap").rename(folder / f"{no_text}.mcap")
+    (folder / f"other-{no_text}.mcap").write_text("no container either")
     (folder / "empty.mcap").write_bytes(b"")
     write_mcap(folder / "alone.mcap", [screen(f, uri="C:\\rec\\alone.mkv") for f in range(40)])
     secret = folder.parent / "secret.mkv"
@@ -298,18 +327,19 @@ def test_bad_files_are_told_and_the_others_imported(folder: Path) -> None:
     write_mcap(folder / "spy.mcap", [screen(f, uri="../secret.mkv") for f in range(39)])
     write_mcap(folder / "web.mcap", [screen(f, uri="https://x.test/a.mkv") for f in range(40)])
     report = run(folder)
-    assert report["recordings"] == {"imported": 2, "left_out": 5}
+    assert report["recordings"] == {"imported": 2, "left_out": 6}
     assert report["mended_lines"] == {"cut_short": 2}
     reasons = {one["name"]: one["reason"] for one in report["left_out"]}
     assert reasons == {
         "alone": "missing_video",
         "empty": "bad_recording",
+        f"other-{no_text}": "bad_recording",
         "spy": "missing_video",
         "text": "bad_recording",
         "web": "bad_recording",
     }
     assert "download it" in {o["name"]: o["detail"] for o in report["left_out"]}["web"]
-    cut = Recording.open(folder.parent / "out" / "cut")
+    cut = Recording.open(folder.parent / "out" / no_text)
     assert 20 <= cut.num_frames < 40
     assert cut.states[19].keys == ("key.keyboard.w",)
 
