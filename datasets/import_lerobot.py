@@ -40,12 +40,13 @@ from .formats.pictures import (
     until_damage,
 )
 from .recordings.chosen_spec import named_spec
-from .recordings.writer import RecordingWriter
+from .recordings.writer import RecordingWriter, make_folder
 from .video.probe import VideoProbe, probe
 from .video.timing import NS
 
 IMPORTER_VERSION = 1
 HELD = 0.5  # of a button's number, which is 0 or 1
+MAX_TEXT = 1000  # letters of what a stranger's table says of an episode
 FILES = 8  # whose index is kept: episodes lie one after the other in them
 
 
@@ -63,7 +64,7 @@ def import_lerobot(config: ImportLerobotConfig) -> int:
     out = Path(config.out)
     if out.resolve().is_relative_to(root.resolve()):
         raise ConfigError(f"out {out} lies in {root}; choose a folder outside of it")
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     work = _Import(source, reader, config, Imported.in_folder(out))
     outcomes = import_each(
         source.episodes(),
@@ -92,8 +93,17 @@ class _Actions:
             )
         self.spec = found
         self.name = spec or found.name
+        self._places = self._find_places(source)
+        # What moves further in a frame no recording holds: it would not read.
+        units = [1.0] * found.num_buttons + [axis.degrees_per_pixel for axis in found.axes]
+        self._most = MAX_NUMBER * np.array(units)
+
+    def _find_places(self, source: LerobotSource) -> NDArray[np.int64]:
+        """Return the number of the component of each button, then of each axis."""
+        wanted = [*self.spec.button_names, *self.spec.axis_names]
+        if wanted == source.names:  # as we export: then a button and an axis may share a name
+            return np.arange(len(wanted))
         places = {name: number for number, name in enumerate(source.names)}
-        wanted = [*found.button_names, *found.axis_names]
         if missing := [name for name in wanted if name not in places]:
             raise ConfigError(
                 f"spec: {self.name!r} has {', '.join(missing)}, which the actions of {source.root} "
@@ -106,10 +116,7 @@ class _Actions:
             )
         if ignored := [name for name in source.names if name not in wanted]:
             log(f"Not in spec {self.name!r}, and left out: {', '.join(ignored)}")
-        self._places = np.array([places[name] for name in wanted], np.int64)
-        # What moves further in a frame no recording holds: it would not read.
-        units = [1.0] * found.num_buttons + [axis.degrees_per_pixel for axis in found.axes]
-        self._most = MAX_NUMBER * np.array(units)
+        return np.array([places[name] for name in wanted], np.int64)
 
     def states(self, rows: Rows, source: str, outcome: Outcome) -> Iterator[DeviceState]:
         """Yield what the devices did at each row."""
@@ -220,9 +227,10 @@ class _Import:
             images = pictures(video, FrameSpec(*size), shown[kept])
             frames, gap = int(np.count_nonzero(kept)), False
             with until_damage(writer, video, outcome, frames=frames, least=MIN_S * fps):
-                for state, there in zip(states, kept, strict=True):
+                for state, there, first in zip(states, kept, rows.first, strict=True):
+                    gap |= bool(first)
                     if there:  # what follows on missing frames is a stretch of its own
-                        writer.write(next(images), replace(state, first=state.first or gap))
+                        writer.write(next(images), replace(state, first=gap))
                     gap = not there
             writer.meta["mended"] = dict(+outcome.mended)
             outcome.frames = writer.num_frames
@@ -235,13 +243,17 @@ class _Import:
             "source_format": "lerobot",
             "import_settings": self.settings,
             # Parts of one video that was labeled stay together.
-            "group": str(episode.get("source_sha256") or f"{self.identity[:12]}/{name}"),
+            "group": str(episode.get("source_sha256") or f"{self.identity[:12]}/{name}")[:MAX_TEXT],
             "label_source": self.label_source,
         }
         lineage = ("source_uri", "episode_id", "start_tick", "split")
-        meta |= {f"lerobot_{key}": episode[key] for key in lineage if episode.get(key) is not None}
+        told = {key: episode[key] for key in lineage if episode.get(key) is not None}
+        meta |= {
+            f"lerobot_{key}": value if isinstance(value, int) else str(value)[:MAX_TEXT]
+            for key, value in told.items()
+        }
         if isinstance(tasks, list) and tasks:
-            meta["task"] = "; ".join(map(str, tasks))
+            meta["task"] = "; ".join(map(str, tasks))[:MAX_TEXT]
         if license_name := self.config.license or episode.get("licence") or self.license:
             meta["license"] = str(license_name)[:200]
         return meta | named_spec(self.actions.name)

@@ -27,6 +27,7 @@ from . import lerobot_layout as layout
 MIN_FPS, MAX_FPS = 0.1, 240.0
 # A file holds some hundred MB; parquet packs any number of equal rows into a few bytes.
 MAX_ROWS = 20_000_000
+MAX_NUMBERS = 250_000_000  # of all actions in a file: 2 GB in memory, were they of one episode
 MAX_S = 1e9  # of a file's time; more does not fit into nanoseconds
 # What a place may name; of anything else, such as a width of a gigabyte, nothing good can come.
 PLACE = re.compile(r"([^{}]|\{video_key\}|\{(chunk|file)_index(:0?\d?d)?\}){1,500}")
@@ -57,6 +58,8 @@ class Rows:
     """[N, D]."""
     valid: NDArray[np.bool_]
     """[N]."""
+    first: NDArray[np.bool_]
+    """Whether the row before is missing, [N]."""
 
 
 @dataclass(slots=True)
@@ -106,7 +109,7 @@ class LerobotSource:
             origin = {}
         names = _names(features.get(layout.ACTION), path)
         key = _camera(features, camera, path)
-        fps = Fraction(str(rate))
+        fps = Fraction(str(rate)).limit_denominator(1001)  # 29.97002997 is 30000/1001
         return cls(root, info, key, names, fps, origin if isinstance(origin, dict) else {})
 
     def own_spec(self) -> ActionSpec | None:
@@ -144,7 +147,7 @@ class LerobotSource:
                 ]
                 for batch in file.iter_batches(columns=columns):
                     yield from batch.to_pylist()
-            except (pa.ArrowException, OSError) as error:
+            except (pa.ArrowException, OSError, *DAMAGED) as error:
                 yield RecordingError(f"{path}: cannot be read: {error}")
 
     def data_path(self, episode: Mapping[str, Any]) -> Path:
@@ -165,7 +168,7 @@ class LerobotSource:
                 chunk_index=int(episode[f"{what}/chunk_index"]),
                 file_index=int(episode[f"{what}/file_index"]),
             )
-        except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+        except (*DAMAGED, IndexError) as error:
             raise RecordingError(f"where its {what} lie is not told ({error!r:.80})") from error
         path = self.root / name
         if ".." in Path(name).parts or Path(name).is_absolute():
@@ -185,6 +188,10 @@ class LerobotSource:
             file = pq.read_metadata(path)
             if file.num_rows > MAX_ROWS:
                 raise ValueError(f"{file.num_rows:,} rows; at most {MAX_ROWS:,} are read")
+            if (numbers := _num_values(file, layout.ACTION)) > MAX_NUMBERS:
+                raise ValueError(
+                    f"{numbers:,} numbers of actions; at most {MAX_NUMBERS:,} are read"
+                )
             there = file.schema.to_arrow_schema().names
             columns = [name for name in wanted if name in there]
             table = pq.read_table(
@@ -201,7 +208,7 @@ class LerobotSource:
             valid = _flags(table[layout.VALID]) if layout.VALID in columns else None
         except FileNotFoundError as error:
             raise RecordingError(f"{path}: the rows are missing") from error
-        except (pa.ArrowException, OSError, KeyError, ValueError) as error:
+        except (pa.ArrowException, OSError, *DAMAGED) as error:
             raise RecordingError(f"{path}: cannot be read: {error}") from error
         if action.shape[1:] != (len(self.names),):
             raise RecordingError(
@@ -221,7 +228,7 @@ class LerobotSource:
             np.count_nonzero(np.abs(stamps[first] - even) > 0.5 / float(self.fps))
         )
         kept = np.ones(len(first), bool) if valid is None else valid[first]
-        return Rows(even, action[first], kept)
+        return Rows(even, action[first], kept, np.diff(frame, prepend=frame[:1]) > 1)
 
 
 def episode_number(episode: Mapping[str, Any]) -> int:
@@ -232,11 +239,22 @@ def episode_number(episode: Mapping[str, Any]) -> int:
     return number
 
 
+def _num_values(file: pq.FileMetaData, name: str) -> int:
+    """Return how many numbers the column of a name holds, those of all of its lists together."""
+    columns = (
+        group.column(number)
+        for group in map(file.row_group, range(file.num_row_groups))
+        for number in range(group.num_columns)
+    )
+    return sum(c.num_values for c in columns if c.path_in_schema.split(".")[0] == name)
+
+
 def _flags(column: pa.ChunkedArray) -> NDArray[np.bool_]:
     """Return booleans [N] of a column; what is not told is false. Raises ValueError."""
     if not pa.types.is_boolean(column.type) and not pa.types.is_integer(column.type):
         raise ValueError(f"{layout.VALID} must be true or false, got {column.type}")
-    return np.asarray(column.to_numpy(zero_copy_only=False).astype(bool))
+    told = pc.fill_null(column.cast(pa.bool_()), False)
+    return np.asarray(told.to_numpy(zero_copy_only=False).astype(bool))
 
 
 def _matrix(column: pa.ChunkedArray) -> NDArray[np.float64]:
