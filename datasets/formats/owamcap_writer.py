@@ -28,6 +28,7 @@ BEGIN_NS = NS
 JUST_BEFORE_NS = 1000
 STATES_S = 1  # states and the window come once a second, as recorders tell them
 NOTCH = 120  # WHEEL_DELTA
+MAX_TURN = 273 * NOTCH  # of a message: more does not fit into 16 bits
 # What differs from a whole pixel by less is rounding of float32: it is that pixel.
 PIXEL_TOLERANCE = 1e-3
 PLAY, NO_LABEL = ("vidact: play", 1), ("vidact: no label", 2)  # title and handle of windows
@@ -122,15 +123,21 @@ class OwamcapWriter:
         wheel = self._whole("wheel", state.wheel * NOTCH)
         if not (dx or dy or wheel or flags):
             return
-        self._write(
-            time_ns,
-            "mouse/raw",
-            us_flags=0,
-            last_x=dx,
-            last_y=dy,
-            button_flags=flags | (WHEEL if wheel else 0),
-            button_data=wheel % 0x10000,  # a signed 16-bit number, written without its sign
-        )
+        while True:
+            turned = max(-MAX_TURN, min(MAX_TURN, wheel))
+            self._write(
+                time_ns,
+                "mouse/raw",
+                us_flags=0,
+                last_x=dx,
+                last_y=dy,
+                button_flags=flags | (WHEEL if turned else 0),
+                button_data=turned % 0x10000,  # a signed 16-bit number, written without its sign
+            )
+            wheel -= turned
+            if not wheel:
+                return
+            dx = dy = flags = 0
 
     def _whole(self, axis: str, amount: float) -> int:
         """Return whole units; what they lack is kept for the next tick, so that the sum is right.

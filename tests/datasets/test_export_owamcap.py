@@ -142,13 +142,16 @@ def test_parts_of_pixels_add_up_and_the_wheel_is_carried(
     monkeypatch.setattr(OwamcapWriter, "_write", write)
     with open(tmp_path / "x.mcap", "wb") as file:
         writer = OwamcapWriter(file, video="x.mp4", fps=Fraction(35, 2), size=(64, 32))
-        for dx, wheel in ((0.4, 0.0), (0.4, 1.0), (3.0, 0.0), (-0.3, -2.0), (0.0, 0.0)):
+        moves = ((0.4, 0.0), (0.4, 1.0), (3.0, 0.0), (-0.3, -2.0), (0.0, 0.0), (5.0, -300.0))
+        for dx, wheel in moves:
             writer.add(DeviceState(dx=dx, wheel=wheel))
     fields = ("last_x", "button_flags", "button_data")
     assert [tuple(one[name] for name in fields) for one in mouse] == [
         (1, 0x0400, 120),
         (3, 0, 0),
         (0, 0x0400, 0x10000 - 240),
+        (5, 0x0400, 0x10000 - 273 * 120),  # what 16 bits hold, then the rest
+        (0, 0x0400, 0x10000 - 27 * 120),
     ]
 
 
