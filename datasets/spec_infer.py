@@ -7,10 +7,11 @@ bins of the axes, follow from how they were used. The draft works as it is; its 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from itertools import combinations
+from itertools import chain, combinations, count
 from pathlib import Path
 from typing import Any
 
@@ -197,13 +198,15 @@ def _quantiser_of(axis: Axis, moved: NDArray[np.float64]) -> tuple[Quantiser, fl
 def _names(inputs: Sequence[str]) -> dict[str, str]:
     """Names of buttons: what the walking keys do is known, others are called by their key."""
     walks = sum(f"{KEY}{key}" in inputs for key in WALKING) >= 2
-    names = {}
+    names: dict[str, str] = {}
     for name in inputs:
         key = name.removeprefix(KEY)
         plain = MOUSE.get(name, key.removeprefix("gamepad.").replace(".", "_"))
         if walks:
             plain = WALKING.get(key, f"arrow_{key}" if key in ("left", "right") else plain)
-        names[name] = plain
+        plain = re.sub(r"\W", "_", plain)
+        tried = chain([plain], (f"{plain}_{number}" for number in count(2)))
+        names[name] = next(one for one in tried if one not in names.values())
     return names
 
 

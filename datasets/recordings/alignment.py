@@ -157,6 +157,8 @@ def explained(
         cause, effect, known = x[inner - shift], y[inner], valid[inner - shift]
         for part in range(FOLDS):
             fit, test = known & (fold != part), known & (fold == part)
+            if not fit.any():  # all that has a label is in this part: nothing predicts it
+                continue
             penalty = RIDGE * np.sqrt(fit.sum()) * np.eye(x.shape[1])
             weights = np.linalg.solve(
                 cause[fit].T @ cause[fit] + penalty, cause[fit].T @ effect[fit]

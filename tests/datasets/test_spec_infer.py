@@ -126,6 +126,19 @@ def test_a_gamepad_with_a_wheel(tmp_path: Path) -> None:
 LOW = (-1.0, -1.0, 0.0)
 
 
+def test_keys_of_any_name_are_written_and_told_apart(tmp_path: Path) -> None:
+    strange = ("p2p.:", "p2p.;", "p2p.a b", "p2p.a\n#b: {é", 'p2p."', "p2p.😀")
+    states = [DeviceState(keys=(strange[i // 9 % 6],) if i % 9 < 3 else ()) for i in range(300)]
+    states[5] = DeviceState(keys=("p2p.once\nname: other",))  # too rare: told in a comment
+    play(tmp_path / "r", states, Fraction(10))
+    out = tmp_path / "strange.yaml"
+    config = SpecInferConfig(recordings=(str(tmp_path),), out=str(out), name="strange")
+    assert spec_infer(config) == 0
+    spec = ActionSpec.load(out)
+    assert sorted(button.inputs for button in spec.buttons) == sorted((one,) for one in strange)
+    assert {"p2p__", "p2p___2", "p2p_a_b"} <= {*spec.button_names}
+
+
 def test_nothing_makes_no_spec(tmp_path: Path) -> None:
     with pytest.raises(RecordingError, match="there is nothing to make a spec of"):
         draft_spec([play(tmp_path / "r", [DeviceState()] * 30)], name="game")

@@ -11,9 +11,11 @@ from vidact.datasets.actions.devices import DeviceState
 from vidact.datasets.actions.spec import ActionSpec
 from vidact.datasets.config import SpecCheckConfig
 from vidact.datasets.recordings.alignment import (
+    FOLDS,
     MAX_SHIFT,
     SIDE,
     decide,
+    explained,
     find_shift,
     picture_changes,
 )
@@ -77,6 +79,10 @@ def test_labels_that_have_nothing_to_do_with_pictures_tell_nothing(play: Path) -
     recording.states = [DeviceState()] * len(recording.states)
     assert find_shift([recording], SPEC).ticks is None
     assert find_shift([], SPEC).ticks is None
+    # What little has a label lies in one part: nothing is left to fit to.
+    valid = np.arange(TICKS) < TICKS // FOLDS // 2
+    labels = rng.normal(size=(TICKS, 2))
+    assert not explained(rng.normal(size=(TICKS, 3)), labels, valid).any()
 
 
 def test_motion_is_that_of_the_whole_picture() -> None:
@@ -89,10 +95,10 @@ def test_motion_is_that_of_the_whole_picture() -> None:
 
 
 def test_a_tick_is_no_shift_and_doubt_is_none() -> None:
-    explained = np.ones((2 * MAX_SHIFT + 1, 10)) + np.linspace(0, 0.1, 10)
-    explained[MAX_SHIFT + 1] += 5
-    assert decide(explained).ticks == 0
-    explained[MAX_SHIFT + 3] += np.linspace(8, 9, 10)
-    assert decide(explained).ticks == 3
-    explained[MAX_SHIFT + 3] = np.where(np.arange(10) < 2, 60, 0)  # in two parts of ten alone
-    assert decide(explained).ticks in (None, 0)
+    found = np.ones((2 * MAX_SHIFT + 1, 10)) + np.linspace(0, 0.1, 10)
+    found[MAX_SHIFT + 1] += 5
+    assert decide(found).ticks == 0
+    found[MAX_SHIFT + 3] += np.linspace(8, 9, 10)
+    assert decide(found).ticks == 3
+    found[MAX_SHIFT + 3] = np.where(np.arange(10) < 2, 60, 0)  # in two parts of ten alone
+    assert decide(found).ticks in (None, 0)
