@@ -12,7 +12,7 @@ import fcntl
 import os
 import struct
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, Protocol
@@ -97,12 +97,14 @@ class Way:
 
     def share(self, value: int) -> float:
         """Return where it stands; what the kernel takes for rest is 0."""
+        least = -1.0
         if self.name.endswith("_trigger"):
+            least = 0.0
             found = (value - self.low) / (self.high - self.low)
         else:
             middle, half = (self.low + self.high) / 2, (self.high - self.low) / 2
             found = 0.0 if abs(value - middle) <= self.flat else (value - middle) / half
-        return round(min(1.0, max(-1.0, found)), DIGITS)
+        return round(min(1.0, max(least, found)), DIGITS)
 
 
 class Pad:
@@ -142,6 +144,11 @@ class Pad:
                 if value
             }
         return stands
+
+    def at_rest(self) -> dict[str, float]:
+        """Return where everything stands that nobody touches."""
+        ways = (way.name for way in self._ways.values())
+        return dict.fromkeys((*BUTTONS.values(), *self._lower.values(), *ways), 0.0)
 
     def events(self) -> Iterator[PadEvent]:
         """Yield what was done since the last look. Raises OSError where the pad has gone."""
@@ -208,14 +215,16 @@ class Gamepads:
 
     def events(self) -> list[PadEvent]:
         """Return what was done since the last look."""
+        before = self.pad
         pad = self._found()
         if pad is None:
             return []
         try:
-            return list(pad.events())
-        except OSError:  # it was unplugged
+            stands = {} if pad is before else pad.now()  # one that is plugged in may be held
+            return [*_at_once(stands), *pad.events()]
+        except OSError:  # it was unplugged: programs are told that it is at rest
             self._lose()
-            return []
+            return _at_once(pad.at_rest())
 
     def close(self) -> None:
         """Let the device go."""
@@ -232,6 +241,11 @@ class Gamepads:
             self._looked_s = time.monotonic()
             self.pad = _first_pad(self._folder)
         return self.pad
+
+
+def _at_once(stands: Mapping[str, float]) -> list[PadEvent]:
+    now_ns = time.monotonic_ns()
+    return [PadEvent(now_ns, *one) for one in stands.items()]
 
 
 def _first_pad(folder: str) -> Pad | None:

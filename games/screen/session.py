@@ -105,6 +105,7 @@ class Session:
         self._closed = False
         self._lost_focus = False
         self._pause_code = KEYCODES[wish.pause_key]
+        self._pause_held = False
         self._part: Part | None = None
         self._next = 0
         """The number of the next recording."""
@@ -202,9 +203,12 @@ class Session:
     def _take_in(self, event: RawEvent, now_ns: int) -> None:
         if not event.of_key or event.detail != self._pause_code:
             self.inputs.add(self.display.to_ns(event.time_ms, now_ns), event)
-        elif event.kind == raw_events.KEY_PRESS:
+            return
+        pressed = event.kind == raw_events.KEY_PRESS
+        if pressed and not self._pause_held:  # else the key repeats
             self.paused = not self.paused
             self.said("paused" if self.paused else "goes on")
+        self._pause_held = pressed
 
     def _why_not(self, part: Part, situation: Situation | None) -> str:
         """Why a recording ends here; empty where it goes on."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import struct
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from vidact.games.screen import gamepads
 from vidact.games.screen.gamepads import EV_ABS, EV_KEY, EV_SYN, SYN_DROPPED, Gamepads, Pad
 from vidact.games.screen.inputs import Inputs
 
@@ -135,15 +137,28 @@ def test_after_lost_events_what_stands_now_counts() -> None:
     assert (state.keys, state.axes["gamepad.left_y"]) == (("gamepad.east",), 1.0)
 
 
-def test_a_pad_that_is_unplugged_says_nothing_more() -> None:
+def test_a_pad_that_is_unplugged_is_at_rest_and_says_nothing_more() -> None:
     pads = Gamepads("/nowhere")
     assert (pads.now(), pads.events()) == ({}, [])
-    device = Recorded(XPAD, [0x130])
-    pads.pad = Pad(device)
-    assert pads.now()["gamepad.left_x"] == 0.0
+    device = Recorded(XPAD, [0x130], held=[0x130], values={0: 32767})
+    pads.pad, inputs = Pad(device), Inputs()
+    inputs.restart([], [], pads.now())
+    before = inputs.take(0)
+    assert (before.keys, before.axes["gamepad.left_x"]) == (("gamepad.south",), 1.0)
     device.gone = True
-    assert pads.events() == []
-    assert (pads.pad, device.fd) == (None, -2)
+    for event in pads.events():
+        inputs.add_pad(event)
+    after = inputs.take(time.monotonic_ns() + 1)
+    assert (after.keys, {*after.axes.values()}) == ((), {0.0})
+    assert (pads.pad, device.fd, pads.events()) == (None, -2, [])
+
+
+def test_of_a_pad_that_comes_later_is_told_where_it_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    device = Recorded(XPAD, [0x130], held=[0x130], values={0: -32768, 2: -5})
+    monkeypatch.setattr(gamepads, "_first_pad", lambda folder: Pad(device))
+    told = {event.name: event.value for event in Gamepads("/nowhere").events()}
+    assert (told["gamepad.south"], told["gamepad.left_x"]) == (1.0, -1.0)
+    assert told["gamepad.left_trigger"] == 0.0  # no trigger stands before its end
 
 
 def test_without_a_pad_lines_are_as_they_were() -> None:
