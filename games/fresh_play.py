@@ -18,7 +18,7 @@ from typing import Any
 
 from ..datasets.recordings.meta import VARIED
 from ..datasets.recordings.recording import Recording
-from ..datasets.recordings.writer import RecordingWriter
+from ..datasets.recordings.writer import SUFFIXES, RecordingWriter
 from .config import RecordDoomConfig
 from .doom.game import TICS_PER_SECOND
 from .doom.look import CONTROL, RENDER
@@ -49,8 +49,9 @@ class Order:
 
 
 def is_made(order: Order) -> bool:
-    """Whether its recording is there: the jsonl comes last."""
-    return order.stem.parent.joinpath(f"{order.stem.name}.jsonl").is_file()
+    """Whether all files of its recording are there."""
+    folder, name = order.stem.parent, order.stem.name
+    return all(folder.joinpath(f"{name}{suffix}").is_file() for suffix in SUFFIXES)
 
 
 def make(order: Order) -> None:

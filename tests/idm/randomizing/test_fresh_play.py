@@ -183,6 +183,15 @@ def test_what_is_being_made_is_not_removed(
     assert any(name.startswith(".play-000000-") for name in left)
 
 
+def test_a_recording_that_lacks_a_file_is_not_made(tmp_path: Path) -> None:
+    order = Order(tmp_path / "play", tmp_path, {}, 1, 0)
+    for name in ("play.jsonl", "play.mp4"):
+        (tmp_path / name).touch()
+        assert not is_made(order)
+    (tmp_path / "play.meta.json").touch()
+    assert is_made(order)
+
+
 def test_names_tell_recordings_apart() -> None:
     one = {"source": "a", "values": {"fog": 0.1}}
     assert name_of("play-1", one) == name_of("play-1", dict(reversed(one.items())))
