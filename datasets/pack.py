@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from .. import storage
-from ..errors import DatasetError, RecordingError
+from ..errors import ConfigError, DatasetError, RecordingError
 from ..machine import cores
 from ..progress import Progress, hours_of, log
 from .actions.devices import TickActions
@@ -57,11 +57,14 @@ def pack(config: PackConfig) -> int:
     """Write the dataset, or what an earlier run left out; returns 0.
 
     Raises:
+        ConfigError: the spec has no buttons.
         RecordingError: a recording cannot be read, or is slower than the spec's ticks.
         DatasetError: `out` holds a dataset of other recordings or options.
     """
     recordings = find_recordings(config.recordings)
     spec = spec_of(recordings, config.spec)
+    if not spec.buttons:
+        raise ConfigError(f"spec: {spec.name!r} has no buttons; a dataset needs one at least")
     dataset = Dataset(config.out)
     dataset.require_own_folder()
     for uri in (dataset.identity_uri, dataset.plan_uri):

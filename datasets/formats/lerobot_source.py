@@ -203,7 +203,7 @@ class LerobotSource:
             frame = table["frame_index"].to_numpy()
             stamps = table["timestamp"].to_numpy().astype(np.float64)
             action = _matrix(table[layout.ACTION])
-            if not np.issubdtype(frame.dtype, np.integer):
+            if frame.dtype.kind not in "iu":  # NumPy takes durations for integers, too
                 raise ValueError(f"frame_index must be whole numbers, got {frame.dtype}")
             valid = _flags(table[layout.VALID]) if layout.VALID in columns else None
         except FileNotFoundError as error:

@@ -24,6 +24,7 @@ JUST_NS = 50_000_000
 RAW_BUTTONS = tuple((i, 1 << 2 * n, 2 << 2 * n) for n, i in enumerate((0, 1, 2, 3, 4)))
 """Our number of a button, with the flags of its press and release (RI_MOUSE_*)."""
 MAX_CODE = 255  # of virtual keys
+MAX_PLACE = int(MAX_NUMBER / 4)  # pixels, of the pointer and of a window's corner
 STATE_BUTTONS = frozenset({0, 1, 2})  # states of the mouse know no others
 
 
@@ -169,7 +170,7 @@ class Devices:
         rect = message.content.get("rect")
         if self.focused and isinstance(rect, list) and len(rect) == 4:
             x, y = rect[:2]
-            if isinstance(x, int) and isinstance(y, int) and max(abs(x), abs(y)) < MAX_NUMBER / 4:
+            if isinstance(x, int) and isinstance(y, int) and max(abs(x), abs(y)) <= MAX_PLACE:
                 self._corner = (x, y)
         if had and not self.focused:
             self.counts["focus_lost"] += 1
@@ -199,7 +200,7 @@ class Devices:
 
     def _take_mouse(self, message: Message, counted: bool) -> bool:
         content = message.content
-        x, y = message.integer("x"), message.integer("y")
+        x, y = message.integer("x", MAX_PLACE), message.integer("y", MAX_PLACE)
         before, self._pointer = self._pointer, (x, y)
         acted = False
         if self.found.motion == "pointer" and before is not None and before != (x, y):

@@ -208,6 +208,7 @@ DAMAGED_EPISODES: dict[str, Mapping[str, Any]] = {
 DAMAGED_ROWS: dict[str, Callable[[dict[str, list[Any]]], Mapping[str, Any]]] = {
     "missing numbers": lambda rows: {"frame_index": [None, *rows["frame_index"][1:]]},
     "numbers as text": lambda rows: {"frame_index": [*map(str, rows["frame_index"])]},
+    "durations": lambda rows: {"frame_index": pa.array(rows["frame_index"], pa.duration("s"))},
     "times of parts": lambda rows: {"timestamp": [{"s": 1}] * len(rows["timestamp"])},
     "flags as text": lambda rows: {"labels.valid": ["no"] * len(rows["frame_index"])},
 }

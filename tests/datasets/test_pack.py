@@ -293,6 +293,14 @@ def test_the_same_recording_twice_is_refused(tmp_path, recordings):
         pack(PackConfig(recordings=(str(tmp_path), str(recordings)), out=str(tmp_path / "data")))
 
 
+def test_a_spec_without_buttons_is_refused_before_the_work(tmp_path, recordings, spec):
+    own = tmp_path / "mouse.yaml"
+    own.write_text(json.dumps(spec.to_dict() | {"buttons": [], "groups": [], "solo": []}))
+    with pytest.raises(ConfigError, match="'doom' has no buttons; a dataset needs one"):
+        pack(config(recordings, tmp_path / "data", spec=str(own)))
+    assert not (tmp_path / "data").exists()
+
+
 def test_settings_are_checked():
     with pytest.raises(ConfigError, match=r"val_fraction \+ test_fraction must be at most 1, got"):
         PackConfig(recordings=("a",), out="b", val_fraction=0.6, test_fraction=0.6)
