@@ -150,10 +150,14 @@ class DoomGame:
             [getattr(vizdoom.GameVariable, name) for name in _VARIABLES]
         )
         game.set_seed(self._engine_seed)
-        game.init()
         self._game: vizdoom.DoomGame = game
-        self._draw_so()
-        self._keep()
+        try:
+            game.init()
+            self._draw_so()
+            self._keep()
+        except BaseException:  # an engine that is left would save its settings in no folder
+            self.close()
+            raise
 
     def __enter__(self) -> DoomGame:
         return self

@@ -124,6 +124,17 @@ def _engines(parent: int) -> list[int]:
     return [pid for pid in found if b"vizdoom" in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
 
+def test_what_is_stopped_while_it_starts_leaves_no_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(game: DoomGame) -> None:
+        raise SystemExit  # as a recorder is told to leave
+
+    monkeypatch.setattr(DoomGame, "_draw_so", stop)
+    before = _engines(os.getpid())
+    with pytest.raises(SystemExit) as stopped:  # noqa: F841 - holds what lives beside the error
+        DoomGame("E1M1", 1)
+    assert _engines(os.getpid()) == before
+
+
 def test_scenarios_and_sizes() -> None:
     with DoomGame("my_way_home", 1, size=(640, 400)) as game:
         game.settle()
