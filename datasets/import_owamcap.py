@@ -11,7 +11,6 @@ has an unequal rate, pictures that no message speaks of, sound, and formats that
 from __future__ import annotations
 
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -19,10 +18,10 @@ from typing import Any
 
 from .. import storage
 from ..errors import RecordingError
-from ..machine import cores
 from ..progress import Progress
 from .actions.spec import FrameSpec
 from .formats.config import ImportOwamcapConfig
+from .formats.import_threads import import_threads
 from .formats.imported import Imported
 from .formats.outcomes import Outcome, write_report
 from .formats.owamcap_lines import Devices, lines
@@ -54,7 +53,7 @@ def import_owamcap(config: ImportOwamcapConfig) -> int:
     out = make_folder(config.out)
     imported = Imported.in_folder(out)
     with (
-        ThreadPoolExecutor(config.threads or cores()) as pool,
+        import_threads(config.threads) as pool,
         Progress("Importing", total=len(sources), unit="recordings") as progress,
     ):
         outcomes = list(

@@ -25,11 +25,10 @@ from .actions.devices import NO_LABEL, DeviceState, parse_line
 from .actions.spec import FrameSpec
 from .formats.config import ImportVPTConfig
 from .formats.outcomes import Outcome, import_each, write_report
-from .formats.pictures import until_damage
+from .formats.pictures import pictures, until_damage
 from .recordings.cursor import draw_cursor
 from .recordings.vpt_lines import fix_lines, hotbar_slot
-from .recordings.writer import RecordingWriter, copy_recording, make_folder
-from .video.frames import decode_frames
+from .recordings.writer import RecordingWriter, copy_recording, is_written, make_folder
 from .video.probe import VideoProbe, probe
 
 FPS = Fraction(20)  # Minecraft's tick, and the rate of all its recordings
@@ -130,7 +129,7 @@ def import_segment(segment: Segment, config: ImportVPTConfig) -> Outcome:
     """Import one segment; what cannot be is told in the outcome, never raised."""
     outcome = Outcome(segment.name)
     stem = Path(config.out, segment.name)
-    if stem.with_name(stem.name + ".jsonl").is_file():
+    if is_written(stem):
         outcome.status = "present"
         return outcome
     # The published indexes name uploads that never came.
@@ -214,7 +213,8 @@ def _encode_again(
     size = (video.width // 2 * 2, video.height // 2 * 2)
     with RecordingWriter(stem, fps=FPS, size=size, meta=meta, encoder=ENCODER) as writer:
         with until_damage(writer, video, outcome, frames=video.frames, least=MIN_FRAMES):
-            for index, frame in decode_frames(video, FrameSpec(*size), np.arange(video.frames)):
+            shown = pictures(video, FrameSpec(*size), np.arange(video.frames))
+            for index, frame in enumerate(shown):
                 if cursor and states[index].gui_open:
                     outcome.mended["cursor_drawn"] += 1
                     draw_cursor(frame, states[index].cursor_x, states[index].cursor_y)

@@ -18,7 +18,7 @@ from typing import Any
 
 from ..datasets.recordings.meta import VARIED
 from ..datasets.recordings.recording import Recording
-from ..datasets.recordings.writer import SUFFIXES, RecordingWriter
+from ..datasets.recordings.writer import RecordingWriter, is_written
 from .config import RecordDoomConfig
 from .doom.game import TICS_PER_SECOND
 from .doom.look import CONTROL, RENDER
@@ -50,8 +50,7 @@ class Order:
 
 def is_made(order: Order) -> bool:
     """Whether all files of its recording are there."""
-    folder, name = order.stem.parent, order.stem.name
-    return all(folder.joinpath(f"{name}{suffix}").is_file() for suffix in SUFFIXES)
+    return is_written(order.stem)
 
 
 def make(order: Order) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import RecordingError
+from ..recordings.writer import is_written
 
 
 @dataclass(slots=True)
@@ -26,7 +27,7 @@ class Imported:
         found = cls()
         for path in out.rglob("*.meta.json"):
             stem = path.name.removesuffix(".meta.json")
-            if path.name.startswith(".") or not (path.parent / f"{stem}.jsonl").is_file():
+            if path.name.startswith(".") or not is_written(path.parent / stem):
                 continue
             try:
                 meta = json.loads(path.read_bytes())

@@ -6,17 +6,16 @@ import errno
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 from ... import storage
-from ...errors import VidactError, VideoError
-from ...machine import cores
+from ...errors import Interrupted, VidactError, VideoError
 from ...progress import Progress, log
 from ..texts.filling import fill_in
+from .import_threads import import_threads
 
 REPORT = "import_report.json"
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
@@ -47,7 +46,7 @@ class Outcome:
             reason: of content that is not as it must be; errors of video have their own reasons.
             missing: reason of a file that is not there.
 
-        Raises OSError where the disk is full.
+        Raises OSError where the disk is full, and Interrupted.
         """
         try:
             yield
@@ -55,6 +54,8 @@ class Outcome:
             self.leave_out(error.reason, error.detail)
         except FileNotFoundError as error:
             self.leave_out(missing, str(error))
+        except Interrupted:
+            raise
         except VidactError as error:
             self.leave_out(reason, str(error))
         except OSError as error:
@@ -75,7 +76,7 @@ def import_each(
     """Import all items, so many at a time (0: one a core); what became of each, in their order."""
     outcomes = []
     with (
-        ThreadPoolExecutor(threads or cores()) as pool,
+        import_threads(threads) as pool,
         Progress("Importing", total=total, unit=unit) as progress,
     ):
         for outcome in pool.map(import_one, items):

@@ -22,6 +22,8 @@ from .pictures import nearest_pictures
 
 # A recorder that shows nothing new for longer stood still: what was done then has no picture.
 MAX_GAP_NS = 2 * NS
+# The messages of a minute, packed, say that its pictures stand for years: that is no play.
+MAX_REPEATS, MAX_S = 10, 60.0
 MAX_NAMES = 1000  # of windows and videos that are counted one by one
 ABSOLUTE = 0x0001  # us_flags: last_x and last_y are a place (MOUSE_MOVE_ABSOLUTE)
 BUTTON_FLAGS, WHEEL = 0x03FF, 0x0400  # RI_MOUSE_*
@@ -189,6 +191,10 @@ def lay_out(found: Survey, video: VideoProbe, fps: Fraction, counts: Counter[str
     times, picture = times[forward], picture[forward]
     counts["duplicated_frames"] += int(np.count_nonzero(np.diff(picture) == 0))
     steps = np.diff(times)
+    if (lasts_s := steps[steps <= MAX_GAP_NS].sum() / NS) > MAX_REPEATS * video.duration_s + MAX_S:
+        raise RecordingError(
+            f"its pictures last {lasts_s:,.0f} s, its video {video.duration_s:,.0f}"
+        )
     cuts = np.flatnonzero(steps > MAX_GAP_NS) + 1
     counts["gaps"] += len(cuts)
     # The last picture of a stretch stands as long as pictures do.

@@ -16,6 +16,7 @@ from ..recordings.writer import RecordingWriter
 from ..video.frames import DamageError, decode_frames
 from ..video.probe import VideoProbe
 from ..video.timing import NS
+from .import_threads import require_going_on
 from .outcomes import Outcome
 
 # Close to the eye's limit; imported once and decoded often, so small files are worth their time.
@@ -28,11 +29,12 @@ def pictures(
 ) -> Iterator[NDArray[np.uint8]]:
     """Yield pictures uint8 [h, w, 3] by their index in the video, int64 [N], never falling.
 
-    Raises DamageError.
+    Raises DamageError; Interrupted where the import is to end.
     """
     number, frames = 0, len(shown)
     for index, picture in decode_frames(video, size, np.unique(shown)):
         while number < frames and shown[number] == index:
+            require_going_on()
             yield picture
             number += 1
 

@@ -173,6 +173,11 @@ def put_in_place(stem: Path, files: Mapping[str, Path], meta: Mapping[str, Any])
         os.replace(files[suffix], stem.parent / (stem.name + suffix))
 
 
+def is_written(stem: Path) -> bool:
+    """Whether a recording is there with all of its files."""
+    return all((stem.parent / f"{stem.name}{suffix}").is_file() for suffix in SUFFIXES)
+
+
 def write_meta(path: Path, meta: Mapping[str, Any]) -> None:
     """Write what a recording says about itself."""
     path.write_text(json.dumps(meta, indent=1, sort_keys=True) + "\n", encoding="utf-8")

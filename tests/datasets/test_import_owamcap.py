@@ -326,13 +326,17 @@ def test_bad_files_are_told_and_the_others_imported(folder: Path) -> None:
     shutil.copy(folder / "play.mkv", secret)
     write_mcap(folder / "spy.mcap", [screen(f, uri="../secret.mkv") for f in range(39)])
     write_mcap(folder / "web.mcap", [screen(f, uri="https://x.test/a.mkv") for f in range(40)])
+    # Minutes of a picture for a video of two seconds.
+    endless = [screen(frame, picture=0) for frame in range(0, 4000, 30)]
+    write_mcap(folder / "endless.mcap", endless)
     report = run(folder)
-    assert report["recordings"] == {"imported": 2, "left_out": 6}
-    assert report["mended_lines"] == {"cut_short": 2}
+    assert report["recordings"] == {"imported": 2, "left_out": 7}
+    assert report["mended_lines"] == {"cut_short": 2, "duplicated_frames": 133}
     reasons = {one["name"]: one["reason"] for one in report["left_out"]}
     assert reasons == {
         "alone": "missing_video",
         "empty": "bad_recording",
+        "endless": "bad_recording",
         f"other-{no_text}": "bad_recording",
         "spy": "missing_video",
         "text": "bad_recording",
@@ -355,6 +359,8 @@ def test_what_was_imported_is_not_done_again_under_any_name(folder: Path) -> Non
     write_mcap(folder / "play.mcap", [screen(frame) for frame in range(25)])
     assert run(folder, "play.mcap")["recordings"] == {"imported": 1}
     assert len(find_recordings([folder.parent / "out"])) == 2
+    recording.path.unlink()  # without its video it is none
+    assert run(folder, "copy.mcap")["recordings"] == {"imported": 1}
 
 
 def test_codes_of_no_key_and_a_flood_of_one_moment(

@@ -6,8 +6,10 @@ from __future__ import annotations
 
 import errno
 import json
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import av
@@ -15,7 +17,8 @@ import numpy as np
 import pytest
 from vidact.datasets.actions.spec import ActionSpec, FrameSpec
 from vidact.datasets.formats.config import ImportVPTConfig
-from vidact.datasets.formats.outcomes import Outcome
+from vidact.datasets.formats.import_threads import require_going_on
+from vidact.datasets.formats.outcomes import Outcome, import_each
 from vidact.datasets.import_vpt import import_vpt, list_segments
 from vidact.datasets.recordings.cursor import draw_cursor
 from vidact.datasets.recordings.recording import find_recordings
@@ -300,6 +303,23 @@ def test_one_bad_line_leaves_out_one_recording(tmp_path: Path, hotbar: object) -
 def test_a_full_disk_ends_an_import() -> None:
     with pytest.raises(OSError, match="No space left"), Outcome("r").telling("bad_lines"):
         raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_an_interrupt_stops_what_is_being_imported() -> None:
+    begun = Event()
+
+    def never_ends(item: int) -> Outcome:
+        begun.set()
+        while True:
+            require_going_on()
+
+    def items() -> Iterator[int]:
+        yield 1
+        begun.wait()
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        import_each(items(), never_ends, threads=1, total=1)
 
 
 def test_out_in_the_source_is_refused(tmp_path: Path) -> None:
