@@ -259,9 +259,8 @@ class Display:
         """Yield the programs' windows that are shown, with title and class, a line each."""
         waiting = [self.root]
         while waiting:
-            window = waiting.pop()
-            children = self.core.QueryTree(window).reply().children.list
-            for child in children:
+            inside = _reply(self.core.QueryTree(waiting.pop()))
+            for child in inside.children.list if inside else ():
                 try:
                     shown = (
                         self.core.GetWindowAttributes(child).reply().map_state == MapState.Viewable

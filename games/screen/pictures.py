@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 
 import numpy as np
-from xcffib.xproto import MatchError
+from xcffib.xproto import AccessError, MatchError
 
 from ...errors import ConfigError
 from .display import GONE, Display
@@ -22,7 +22,8 @@ class Pictures:
         height: in pixels.
         count: how many pictures.
 
-    Raises ConfigError where the screen's pixels have another layout than BGRX in 32 bits.
+    Raises ConfigError where the screen's pixels have another layout than BGRX in 32 bits, or the
+    server sees other memory.
     """
 
     def __init__(self, display: Display, width: int, height: int, count: int):
@@ -53,8 +54,16 @@ class Pictures:
             raise ConfigError(f"{self._bytes * count:,} bytes of shared memory are not to be had")
         self._detach = lambda: libc.shmdt(address)
         self._segment = display.connection.generate_id()
-        display.shm.Attach(self._segment, shared, False, is_checked=True).check()
-        libc.shmctl(shared, 0, None)  # IPC_RMID: it goes with the last process that has it
+        try:
+            display.shm.Attach(self._segment, shared, False, is_checked=True).check()
+        except AccessError as error:
+            self._detach()
+            raise ConfigError(
+                "display: its server cannot use this process's memory: record on the server's own "
+                "machine, and not in a container (or in one with the host's IPC)"
+            ) from error
+        finally:
+            libc.shmctl(shared, 0, None)  # IPC_RMID: it goes with the last process that has it
         memory = (ctypes.c_uint8 * (self._bytes * count)).from_address(address)
         self.pictures = np.frombuffer(memoryview(memory), np.uint8).reshape(count, height, width, 4)
         """The pictures, uint8 [count, height, width, 4] BGRX."""
