@@ -12,9 +12,10 @@ import fcntl
 import os
 import struct
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
 
 from ...datasets.video.timing import NS
@@ -197,12 +198,26 @@ class Gamepads:
 
     Args:
         folder: of the devices; where they may not be read there is no gamepad.
+        said: is told in words which gamepad it is, and that it has gone.
     """
 
-    def __init__(self, folder: str = "/dev/input"):
-        self._folder = folder
+    def __init__(self, folder: str = "/dev/input", said: Callable[[str], None] = lambda _: None):
+        self._folder, self._said = folder, said
         self._looked_s = -LOOK_AGAIN_S
         self.pad: Pad | None = None
+
+    def why_none(self) -> str:
+        """Say why there is no gamepad; empty where there is one."""
+        if self._found() is not None:
+            return ""
+        folder = Path(self._folder)
+        sticks = sorted(path.name for path in folder.glob("js*"))
+        if sticks and not all(os.access(path, os.R_OK | os.W_OK) for path in folder.glob("event*")):
+            return (
+                f"no gamepad that may be read, though {folder} has {sticks[0]}: put your user "
+                "into the group `input`, and log in again"
+            )
+        return "no gamepad found"
 
     def now(self) -> dict[str, float]:
         """Return where everything stands; nothing without a gamepad."""
@@ -228,18 +243,22 @@ class Gamepads:
 
     def close(self) -> None:
         """Let the device go."""
-        self._lose()
-
-    def _lose(self) -> None:
         if self.pad is not None:
             with suppress(OSError):
                 self.pad.device.close()
             self.pad = None
 
+    def _lose(self) -> None:
+        """Let a device go that was unplugged."""
+        self.close()
+        self._said("the gamepad has gone: it is recorded as at rest")
+
     def _found(self) -> Pad | None:
         if self.pad is None and time.monotonic() - self._looked_s >= LOOK_AGAIN_S:
             self._looked_s = time.monotonic()
             self.pad = _first_pad(self._folder)
+            if self.pad is not None:
+                self._said(f"gamepad: {self.pad.device.name}")
         return self.pad
 
 

@@ -100,7 +100,7 @@ class Session:
         self.stop = threading.Event()
         self.counts = Counts()
         self.inputs = Inputs(display.absolute_devices())
-        self.gamepads = Gamepads() if wish.gamepad else None
+        self.gamepads = Gamepads(said=said) if wish.gamepad else None
         self.paused = False
         self._closed = False
         self._lost_focus = False

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import struct
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -138,7 +140,8 @@ def test_after_lost_events_what_stands_now_counts() -> None:
 
 
 def test_a_pad_that_is_unplugged_is_at_rest_and_says_nothing_more() -> None:
-    pads = Gamepads("/nowhere")
+    said: list[str] = []
+    pads = Gamepads("/nowhere", said.append)
     assert (pads.now(), pads.events()) == ({}, [])
     device = Recorded(XPAD, [0x130], held=[0x130], values={0: 32767})
     pads.pad, inputs = Pad(device), Inputs()
@@ -151,12 +154,23 @@ def test_a_pad_that_is_unplugged_is_at_rest_and_says_nothing_more() -> None:
     after = inputs.take(time.monotonic_ns() + 1)
     assert (after.keys, {*after.axes.values()}) == ((), {0.0})
     assert (pads.pad, device.fd, pads.events()) == (None, -2, [])
+    assert said == ["the gamepad has gone: it is recorded as at rest"]
+
+
+def test_why_there_is_no_gamepad_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Gamepads(str(tmp_path)).why_none() == "no gamepad found"
+    for name in ("js0", "event7"):
+        (tmp_path / name).touch()
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    assert "js0: put your user into the group `input`" in Gamepads(str(tmp_path)).why_none()
 
 
 def test_of_a_pad_that_comes_later_is_told_where_it_stands(monkeypatch: pytest.MonkeyPatch) -> None:
     device = Recorded(XPAD, [0x130], held=[0x130], values={0: -32768, 2: -5})
     monkeypatch.setattr(gamepads, "_first_pad", lambda folder: Pad(device))
-    told = {event.name: event.value for event in Gamepads("/nowhere").events()}
+    said: list[str] = []
+    told = {event.name: event.value for event in Gamepads("/nowhere", said.append).events()}
+    assert said == ["gamepad: recorded"]
     assert (told["gamepad.south"], told["gamepad.left_x"]) == (1.0, -1.0)
     assert told["gamepad.left_trigger"] == 0.0  # no trigger stands before its end
 
