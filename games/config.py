@@ -5,19 +5,26 @@ from __future__ import annotations
 from typing import Annotated
 
 import tyro
-from pydantic import Field, NonNegativeInt
+from pydantic import AfterValidator, Field, NonNegativeInt
 
 from ..errors import ConfigError
 from ..settings import Formerly, Later, LocalPath, closest, named_like, require, settings
 from .doom.frame_sizes import FRAME_SIZES
 from .doom.look import RENDER, DoomLook
 from .doom.maps import parse_maps
-from .screen.keys import KEYCODES
+from .screen.keys import KEYCODES, PREFIX
 
 Minutes = Annotated[float, Field(gt=0, le=100_000)]
 ChunkMinutes = Annotated[float, Field(gt=0, le=60)]
 DECIDED_BY_TASK = (("maps", "train"), ("skill", 2), ("immortal", True))
 LOOK = tuple((name, getattr(DoomLook(), name)) for name in RENDER)  # as tasks are scored
+
+
+def _whole_name(key: str) -> str:
+    """A key's name as recordings have it: `pause` is `key.keyboard.pause`."""
+    return PREFIX + key if PREFIX + key in KEYCODES else key
+
+
 Workers = Annotated[NonNegativeInt, tyro.conf.arg(aliases=["-j"]), Formerly("jobs")]
 
 
@@ -228,8 +235,8 @@ class RecordScreenConfig:
     """First part of the recordings' names; the time follows."""
     chunk_minutes: ChunkMinutes = 5.0
     """Longest recording in minutes."""
-    pause_key: str = "key.keyboard.pause"
-    """The key that pauses and goes on; it is never recorded."""
+    pause_key: Annotated[str, AfterValidator(_whole_name)] = "key.keyboard.pause"
+    """The key that pauses and goes on, such as `pause` or `f10`; it is never recorded."""
     latency_ms: Annotated[float, Field(ge=-1, le=5000)] = -1.0
     """Milliseconds from an input to its first picture, which the recordings store and readers
     apply; -1 takes what --flash-test measured in --out, else none.
@@ -246,7 +253,7 @@ class RecordScreenConfig:
 
     def __post_init__(self) -> None:
         if self.pause_key not in KEYCODES:
-            near = closest(self.pause_key, list(KEYCODES))
+            near = closest(self.pause_key, [*KEYCODES, *(k.removeprefix(PREFIX) for k in KEYCODES)])
             raise ConfigError(
-                f"pause_key must be a key such as key.keyboard.f10, got {self.pause_key!r}{near}"
+                f"pause_key must be a key such as pause or f10, got {self.pause_key!r}{near}"
             )

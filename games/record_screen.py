@@ -26,6 +26,7 @@ from ..datasets.recordings.meta import MAX_LATENCY_MS
 from ..errors import ConfigError, MissingDependencyError
 from ..progress import Progress, log
 from .config import RecordScreenConfig
+from .screen.keys import PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -122,14 +123,18 @@ def _record(display: Display, config: RecordScreenConfig, out: Path) -> Counts:
         meta=_meta(config, out),
     )
     frames = max(MIN_PART_FRAMES, round(config.minutes * 60 * fps))
-    log(
-        f"Recording at {float(fps):g} frames/s while the window has the focus; "
-        f"{config.pause_key} pauses, Ctrl-C here ends"
-    )
     try:
         session = Session(display, window, wish, said=log)
     except GONE as error:
         raise ConfigError("window: it was closed before its recording began") from error
+    if session.gamepads is not None and (why := session.gamepads.why_none()):
+        log(why)
+    while_focused = "" if window == display.root else " while the window has the focus"
+    key = config.pause_key.removeprefix(PREFIX)
+    log(
+        f"Recording at {float(fps):g} frames/s{while_focused}; the key {key} pauses, "
+        "Ctrl-C here ends"
+    )
     with Progress("Recording", total=frames, unit="frames") as progress, _stopped_by(session):
         return session.run(frames=frames, progress=progress.advance)
 

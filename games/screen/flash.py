@@ -78,7 +78,10 @@ def _await_window(display: Display, title: str) -> int:
             if found == title:
                 return window
         time.sleep(0.1)
-    raise RecordingError(f"flash test: its window did not open within {START_S:.0f} s")
+    raise RecordingError(
+        f"flash test: its window did not open within {START_S:.0f} s: is the machine busy? Leave "
+        "it time, and run the test again"
+    )
 
 
 def _press_and_record(

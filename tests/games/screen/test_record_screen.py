@@ -296,6 +296,7 @@ def test_mistakes_are_told(x_display: str, tmp_path: Path, monkeypatch: pytest.M
         record_screen(RecordScreenConfig(out=out, display=x_display, spec="minecraft", fps=10))
     with pytest.raises(ConfigError, match=r"pause_key must be .* Did you mean `key.keyboard.f1"):
         RecordScreenConfig(out=out, pause_key="key.keybord.f1")
+    assert RecordScreenConfig(out=out, pause_key="f10").pause_key == "key.keyboard.f10"
 
 
 def test_a_machine_that_is_too_slow_is_told_of(tmp_path: Path) -> None:
