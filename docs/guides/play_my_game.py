@@ -1,7 +1,7 @@
 """Let a clone play in a window: `python play_my_game.py CLONE WINDOW [SECONDS]`.
 
-WINDOW is a part of its title, as `vidact record screen --window` takes it. The agent plays only
-while that window has the focus, and ends when it loses it; click elsewhere to stop it.
+WINDOW is a part of its title, as `vidact record screen --window` takes it. The agent begins when
+that window gets the focus, and ends when it loses it; click elsewhere to stop it.
 """
 
 import sys
@@ -13,7 +13,7 @@ from vidact.bc_policy.policy.policy import action_delay_of
 from vidact.datasets.actions.devices import DeviceState, device_state_of
 from vidact.datasets.video.resize import FrameResizer
 from vidact.games.screen.display import Display
-from vidact.games.screen.hands import Hands
+from vidact.games.screen.hands import Hands, not_done
 from vidact.games.screen.pictures import Pictures
 
 
@@ -26,9 +26,11 @@ def play(clone: str, title: str, seconds: float, display_name: str = "") -> int:
 
     display = Display(display_name)
     window, hands = display.find_window(title), Hands(display)
-    place = display.situation(window)
-    if place is None:
-        raise SystemExit(f"{title}: the window is not shown")
+    if left_out := not_done(spec):
+        print("Not done here, as neither keyboard nor mouse has them:", ", ".join(left_out))
+    print(f"Give the focus to {title!r}: the agent plays until it loses it")
+    while (place := display.situation(window)) is None or not place.focused:
+        time.sleep(0.1)
     pictures = Pictures(display, place.width, place.height, 1)
     resizer = FrameResizer(spec.frame)
 

@@ -24,6 +24,8 @@ ROWS = {
     183: "f13 f14 f15 f16 f17 f18 f19 f20 f21 f22 f23 f24",
 }
 PREFIX = "key.keyboard."
+NUMBERED = f"{PREFIX}code."
+MAX_CODE = 255  # that X has
 KEYS = {
     first + i + X_OFFSET: PREFIX + name
     for first, names in ROWS.items()
@@ -37,4 +39,12 @@ WHEEL = {4: 1.0, 5: -1.0}
 
 def key_name(keycode: int) -> str:
     """Return the name of a key; one that GLFW has no name for is told by its number in Linux."""
-    return KEYS.get(keycode, f"{PREFIX}code.{keycode - X_OFFSET}")
+    return KEYS.get(keycode, f"{NUMBERED}{keycode - X_OFFSET}")
+
+
+def keycode_of(name: str) -> int | None:
+    """Return the number of a key in X; None of what is no key of this keyboard."""
+    number = name.removeprefix(NUMBERED)
+    if number != name and number.isdecimal() and int(number) <= MAX_CODE - X_OFFSET:
+        return int(number) + X_OFFSET
+    return KEYCODES.get(name)
