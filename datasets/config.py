@@ -37,8 +37,9 @@ class SpecCheckConfig:
     recordings: Recordings
     """Recordings: folders, mp4 files or stems."""
     spec: str = ""
-    """A built-in spec (doom, crafter, minecraft; an older version as crafter@1) or a YAML file; by
-    default the one that recordings name, else doom.
+    """A built-in spec (doom, crafter, minecraft, luanti, gamepad, desktop …; an older version as
+    crafter@1) or a YAML file; by default the one that recordings name, else doom, but for
+    recordings of screens and imports.
     """
     json: bool = False
     """Print the report as JSON."""
@@ -88,8 +89,9 @@ class PackConfig:
     out: str
     """The dataset to write: a folder or an fsspec URL."""
     spec: str = ""
-    """A built-in spec (doom, crafter, minecraft; an older version as crafter@1) or a YAML file; by
-    default the one that recordings name, else doom.
+    """A built-in spec (doom, crafter, minecraft, luanti, gamepad, desktop …; an older version as
+    crafter@1) or a YAML file; by default the one that recordings name, else doom, but for
+    recordings of screens and imports.
     """
     name: str = ""
     """Title of the data card; the folder's name if empty."""

@@ -77,7 +77,7 @@ class TrainIDMConfig:
     """
     spec: Annotated[str, NONE_BY_DEFAULT] = ""
     """Action spec: a built-in name (an older version as crafter@1) or a YAML file; by default the
-    one that the recordings name, else doom.
+    one that the recordings name, else doom, but for recordings of screens and imports.
     """
     init: Annotated[str, NONE_BY_DEFAULT] = ""
     """A trained IDM to go on from (a checkpoint folder, or `doom`, which ships), in place of a new

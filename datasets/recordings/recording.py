@@ -355,14 +355,15 @@ def unique(recordings: Sequence[Recording]) -> list[Recording]:
 def spec_of(recordings: Sequence[Recording], chosen: str = "") -> ActionSpec:
     """Return the action spec to read recordings under.
 
-    It is `chosen`, else the one that their meta files name, else Doom's.
+    It is `chosen`, else the one that their meta files name. Where they name none it is Doom's, but
+    of recordings of screens, and of other projects', it has to be chosen: their game may be any.
 
     Args:
         recordings: open recordings; other tools' have no meta file, and name none.
         chosen: a built-in name or a YAML file, or empty.
 
     Raises:
-        RecordingError: they name different specs, so that nobody but the user can tell.
+        RecordingError: they name different specs, or none, so that nobody but the user can tell.
     """
     named = sorted(
         {str(recording.meta["spec"]) for recording in recordings if recording.meta.get("spec")}
@@ -372,6 +373,12 @@ def spec_of(recordings: Sequence[Recording], chosen: str = "") -> ActionSpec:
             f"recordings of {len(named)} specs ({', '.join(named)}): choose one with --spec"
         )
     if not chosen and not named:
+        for recording in recordings:
+            if not {"recorder", "source_format"}.isdisjoint(recording.meta):
+                raise RecordingError(
+                    f"{recording.stem}: names no action spec, and may be of any game: give one "
+                    "with --spec (`vidact spec infer` drafts it)"
+                )
         log(
             f"No recording names its action spec (.meta.json does): {DEFAULT_SPEC!r} is taken; "
             "--spec names another"

@@ -246,6 +246,10 @@ def test_the_spec_is_the_one_that_the_recordings_name(tmp_path: Path) -> None:
     nameless = record(tmp_path / "n", frames=20)
     assert spec_of([crafter, nameless]).name == "crafter"
     assert spec_of([nameless]).name == "doom"
+    of_a_screen = record(tmp_path / "s", frames=20, recorder="screen-1")
+    with pytest.raises(RecordingError, match=r"give one with --spec \(`vidact spec infer`"):
+        spec_of([of_a_screen])
+    assert spec_of([of_a_screen], "doom").name == "doom"
     assert spec_of([crafter, doom], "minecraft").name == "minecraft"
     with pytest.raises(RecordingError, match=r"2 specs \(crafter, doom\): choose one with --spec"):
         spec_of([crafter, doom])
