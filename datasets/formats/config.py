@@ -170,8 +170,8 @@ class ImportP2PConfig:
 class ExportLerobotConfig:
     """Write a dataset in LeRobot's format, version 3.0.
 
-    Actions become a float32 vector with names: buttons as 0 or 1, then axes in degrees. Frames are
-    copied, not encoded again. The same command resumes a run that was stopped.
+    Actions become a float32 vector with names: buttons as 0 or 1, then axes, each in its unit.
+    Frames are copied, not encoded again. The same command resumes a run that was stopped.
 
     Example:
       vidact export lerobot runs/dataset --out runs/lerobot

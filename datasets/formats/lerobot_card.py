@@ -15,7 +15,8 @@ from ..texts.filling import fill_in
 from . import lerobot_layout as layout
 
 MEANINGS = {
-    layout.ACTION: "buttons (1 where held), then degrees turned in the tick",
+    layout.ACTION: "buttons (1 where held), then axes: degrees turned in the tick, notches of a "
+    "wheel, where a stick, a trigger or the pointer stands",
     layout.CONFIDENCE: "probability that all buttons are right and every axis is in the true bin "
     "or next to it",
     layout.VALID: "false: no label at this frame; leave it out of losses",

@@ -276,7 +276,10 @@ def _names(feature: Any, path: Path) -> list[str]:
     if isinstance(names, Mapping):
         names = [one for own in names.values() for one in (own if isinstance(own, list) else [own])]
     if not isinstance(names, list) or not names or not all(isinstance(n, str) for n in names):
-        raise ConfigError(f"{path}: the feature {layout.ACTION!r} has no names of its components")
+        raise ConfigError(
+            f"{path}: the feature {layout.ACTION!r} has no names of its components: "
+            "write them there (`names`), as the action spec calls its buttons and axes"
+        )
     return names
 
 

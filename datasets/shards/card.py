@@ -81,7 +81,7 @@ def _buttons(statistics: Mapping[str, Any], ticks: int, spec: ActionSpec) -> str
 
 
 def _camera(statistics: Mapping[str, Any], ticks: int, spec: ActionSpec) -> dict[str, str]:
-    """A histogram of degrees a tick for each axis; bars as long as the square root of the share."""
+    """A histogram of each axis in its unit; bars as long as the square root of the share."""
     found = {}
     for number, axis in enumerate(spec.axes):
         labels = [f"{center:+.2f}" for center in spec.bin_centres(number)]

@@ -11,9 +11,10 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 from vidact import storage
+from vidact.datasets.actions.spec import ActionSpec
 from vidact.datasets.config import InspectConfig, StatusConfig
 from vidact.datasets.inspect import choose_clip, inspect
-from vidact.datasets.shards.card import bar, histogram
+from vidact.datasets.shards.card import bar, data_card, histogram
 from vidact.datasets.shards.commits import DeadLetter, tombstone
 from vidact.datasets.shards.dataset import Dataset
 from vidact.datasets.shards.info import DatasetInfo
@@ -152,6 +153,21 @@ def test_the_card_is_read_by_programs_and_people(dataset, tmp_path):
         "all buttons are right and every axis is in the true bin or next to it" in line
         for line in lines
     )
+
+
+def test_the_card_names_the_unit_of_each_axis(dataset):
+    spec = ActionSpec.load("desktop_pointer")
+    content = Dataset(dataset).content()
+    content["statistics"] |= {
+        "held_ticks": dict.fromkeys(spec.button_names, 0),
+        "presses": dict.fromkeys(spec.button_names, 0),
+        "camera_bins": {axis.name: [1] * axis.quantiser.bins for axis in spec.axes},
+    }
+    card = data_card(content, spec)
+    assert "degrees a tick" not in card
+    assert "Axis `pointer_x`, share of ticks by where it stands (bin centres" in card
+    assert "Axis `wheel`, share of ticks by notches a tick (bin centres" in card
+    assert "notches of a wheel, where a stick, a trigger or the pointer stands" in card
 
 
 def test_bars():
