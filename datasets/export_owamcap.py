@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from .. import storage
-from ..errors import DatasetError
+from ..errors import ConfigError, DatasetError
 from ..progress import Progress, hours_of, log, shortened
 from .actions.devices import NO_LABEL, DeviceState, device_state_of
 from .actions.spec import ActionSpec
@@ -37,7 +37,8 @@ def export_owamcap(config: ExportOwamcapConfig) -> int:
     """Write the dataset, or what a run that was stopped left out; returns 0.
 
     Raises:
-        ConfigError: `out` is no local folder, or holds other things.
+        ConfigError: `out` is no local folder, or holds other things; or OWAMcap has no messages
+            for any button or axis.
         DatasetError: there is no clip, or `out` holds an export of other clips or options.
         ShardError: a clip is damaged.
     """
@@ -45,10 +46,15 @@ def export_owamcap(config: ExportOwamcapConfig) -> int:
     out = local_folder(config.out, "OWAMcap's reader")
     dataset = Dataset(config.dataset)
     spec, content = dataset.spec(), dataset.content()
+    if len(lost := not_carried(spec)) == spec.num_buttons + spec.num_axes:
+        raise ConfigError(
+            f"dataset: OWAMcap has no messages for any button or axis of spec {spec.name!r}, only "
+            "for keys, mouse buttons, motion and the wheel; `vidact export lerobot` has all of them"
+        )
     plan = Plan.of(dataset, config.split)
     made_of = {"format": FORMAT, "split": config.split}
     claim(out / ORIGIN, out, plan, made_of=made_of, content=content, spec=spec)
-    if lost := not_carried(spec):
+    if lost:
         log(f"OWAMcap has no messages for {shortened(lost, 5)}: left out")
     export = _Export(out, plan, spec, content, Episodes(plan))
     with Progress("Exporting", total=plan.ticks, unit="frames") as progress:

@@ -160,3 +160,13 @@ def test_what_has_no_message_is_told() -> None:
     groups = [{"members": [name]} for name in buttons]
     spec = ActionSpec.from_dict(TOY_SPEC | {"buttons": buttons, "groups": groups})
     assert not_carried(spec) == ["a", "c"]
+
+
+def test_labels_of_a_gamepad_alone_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    uri = str(tmp_path / "in")
+    Dataset(uri).compact(DatasetInfo(name="Pad", spec=ActionSpec.load("gamepad")))
+    assert run(["export", "owamcap", uri, "--out", str(tmp_path / "out")]) == 2
+    assert "no messages for any button or axis of spec 'gamepad'" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
