@@ -20,7 +20,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import storage
 from ..errors import ConfigError, RecordingError, VideoError
 from ..progress import log
 from .actions.devices import MAX_NUMBER, NO_LABEL, DeviceState, device_state_of
@@ -29,7 +28,7 @@ from .formats.config import ImportLerobotConfig
 from .formats.imported import Imported
 from .formats.lerobot_source import MAX_S, LerobotSource, Rows, episode_number
 from .formats.outcomes import Outcome, import_each, write_report
-from .formats.owamcap_sources import license_of_card
+from .formats.owamcap_sources import license_of_card, on_this_machine
 from .formats.pictures import (
     ENCODER,
     MIN_S,
@@ -56,9 +55,7 @@ def import_lerobot(config: ImportLerobotConfig) -> int:
     Raises:
         ConfigError: it is no dataset of version 3, or its actions are not those of the spec.
     """
-    root = storage.local_path(config.dataset)
-    if root is None:
-        raise ConfigError(f"{config.dataset}: is read from this machine: download it first")
+    root = on_this_machine(config.dataset)
     source = LerobotSource.open(root, config.camera)
     reader = _Actions(source, config.spec)
     out = Path(config.out)

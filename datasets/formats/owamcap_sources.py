@@ -36,9 +36,7 @@ def find_sources(files: Sequence[str], suffix: str = ".mcap") -> list[Source]:
     """
     found: dict[Path, Source] = {}
     for name in files:
-        path = storage.local_path(name)
-        if path is None:
-            raise ConfigError(f"{name}: is read from this machine: download it first")
+        path = on_this_machine(name)
         if path.is_dir():
             inside = sorted(p for p in path.rglob(f"*{suffix}") if not p.name.startswith("."))
             if not inside:
@@ -51,6 +49,17 @@ def find_sources(files: Sequence[str], suffix: str = ".mcap") -> list[Source]:
         else:
             raise ConfigError(f"{path}: there is no such file or folder (seen from {Path.cwd()})")
     return [found[path] for path in sorted(found)]
+
+
+def on_this_machine(name: str) -> Path:
+    """Return the path of a file or folder. Raises ConfigError where it is not on this machine."""
+    if (path := storage.local_path(name)) is not None:
+        return path
+    if found := re.match(r"hf://datasets/([\w.-]+/([\w.-]+))", name):
+        how = f" (hf download {found[1]} --repo-type dataset --local-dir {found[2]})"
+    else:
+        how = ""
+    raise ConfigError(f"{name}: is read from this machine: download it first{how}")
 
 
 def find_video(mcap: Path, uris: Counter[str], counts: Counter[str]) -> Path:

@@ -165,6 +165,18 @@ def test_another_project_s_actions_go_by_their_names(
     assert codes == [20 + frame for frame in kept]
 
 
+@pytest.mark.parametrize("what", ["lerobot", "p2p", "owamcap"])
+def test_what_lies_on_the_hub_is_to_be_downloaded(
+    what: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["import", what, "hf://datasets/some.one/play-1/Game", "--out", str(tmp_path / "out")]
+    assert run(words) == 2
+    told = "hf download some.one/play-1 --repo-type dataset --local-dir play-1)"
+    assert told in capsys.readouterr().err
+    assert run(["import", what, "s3://bucket/play", "--out", str(tmp_path / "out")]) == 2
+    assert "download it first\n" in capsys.readouterr().err
+
+
 def test_what_is_no_dataset_of_version_3_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
