@@ -28,6 +28,7 @@ class Hub:
     address: str = ""
     token: str = "right"
     repositories: dict[str, dict[str, bytes]] = field(default_factory=dict)
+    """Of other branches than main by `OWNER/NAME@BRANCH`."""
     objects: dict[str, bytes] = field(default_factory=dict)
     commits: list[list[str]] = field(default_factory=list)
     """What each commit did: `+path` and `-path`."""
@@ -62,7 +63,15 @@ class Hub:
         files = self.repositories.get(found[1]) if found else None
         if found is None or files is None:
             return 404, {"error": "Repository not found"}, {"X-Error-Code": "RepoNotFound"}
-        what = found[2].split("/")[0]
+        what, _, branch = found[2].partition("/")
+        if what == "branch":
+            there = f"{found[1]}@{branch}" in self.repositories
+            self.repositories.setdefault(f"{found[1]}@{branch}", dict(files))
+            return 409 if there else 200, {"error": "Reference already exists"} if there else {}, {}
+        if what in ("tree", "preupload", "commit") and branch != "main":
+            files = self.repositories.get(f"{found[1]}@{branch}")
+        if files is None:
+            return 404, {"error": "Invalid rev id"}, {"X-Error-Code": "RevisionNotFound"}
         if what == "tree":
             return self._tree(files, path, query)
         if what == "preupload":

@@ -64,6 +64,15 @@ def test_what_a_reader_needs_arrives(hub: Hub, dataset: str, tmp_path: Path) -> 
     assert sorted(hub.commits[-1]) == ["-_commits/val-00000.json", "-shards/val-00000.tar"]
 
 
+def test_another_branch_is_made_and_main_stays_as_it_is(hub: Hub, dataset: str) -> None:
+    for sent in (True, False):
+        before = len(hub.commits)
+        assert push(hub, dataset, f"{REPOSITORY}@next") == 0
+        assert (len(hub.commits) > before) is sent
+    assert set(hub.repositories["me/toy"]) == {".gitattributes"}
+    assert {"dataset.json", "README.md"} <= set(hub.repositories["me/toy@next"])
+
+
 def test_a_stopped_run_goes_on(
     hub: Hub, dataset: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
