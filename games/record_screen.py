@@ -233,6 +233,7 @@ def _stopped_by(session: Session) -> Iterator[None]:
 def _flash_test(display: Display, name: str, out: Path) -> int:
     from .screen.flash import measure_latency
 
+    log("A window opens for some seconds: leave it the focus")
     measured = measure_latency(display, _display_rate(display), name)
     storage.write_atomic(out / FLASH_TEST, (json.dumps(measured, indent=1) + "\n").encode())
     log(
