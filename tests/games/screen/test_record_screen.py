@@ -286,7 +286,7 @@ def test_mistakes_are_told(x_display: str, tmp_path: Path, monkeypatch: pytest.M
     with pytest.raises(ConfigError, match="must be from 0 to 5000, got nan"):
         record_screen(RecordScreenConfig(out=out, display=x_display, window="screen"))
     with pytest.raises(ConfigError, match=r"fps must be at least 0.1, got 0.0004"):
-        record_screen(RecordScreenConfig(out=out, display=x_display, fps=0.0004))
+        record_screen(RecordScreenConfig(out=out, display=x_display, fps=0.0004, pause_key="f9"))
     for name in ("../other", "x" * 101):
         with pytest.raises(ConfigError, match="name must be a name of letters, digits"):
             RecordScreenConfig(out=out, name=name)
@@ -296,7 +296,6 @@ def test_mistakes_are_told(x_display: str, tmp_path: Path, monkeypatch: pytest.M
         record_screen(RecordScreenConfig(out=out, display=x_display, spec="minecraft", fps=10))
     with pytest.raises(ConfigError, match=r"pause_key must be .* Did you mean `key.keyboard.f1"):
         RecordScreenConfig(out=out, pause_key="key.keybord.f1")
-    assert RecordScreenConfig(out=out, pause_key="f10").pause_key == "key.keyboard.f10"
 
 
 def test_a_machine_that_is_too_slow_is_told_of(tmp_path: Path) -> None:
