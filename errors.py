@@ -26,6 +26,9 @@ FIXABLE_ERRNOS = frozenset(
 )
 
 
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
 class VidactError(Exception):
     """Something the user can fix.
 

@@ -7,7 +7,6 @@ of its own, how long an input takes to be seen in a picture.
 
 from __future__ import annotations
 
-import errno
 import json
 import signal
 import time
@@ -23,7 +22,7 @@ from .. import storage
 from ..datasets.recordings.chosen_spec import chosen_fps, named_spec
 from ..datasets.recordings.live_writer import finish_abandoned
 from ..datasets.recordings.meta import MAX_LATENCY_MS
-from ..errors import ConfigError, MissingDependencyError
+from ..errors import DISK_FULL, ConfigError, MissingDependencyError
 from ..progress import Progress, log
 from .config import RecordScreenConfig
 from .screen.keys import PREFIX
@@ -86,7 +85,7 @@ def _told_of_a_full_disk(out: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno not in DISK_FULL:
             raise
         raise ConfigError(
             f"{out}: no room is left to write ({error.strerror}); what was recorded is kept: make "

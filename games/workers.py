@@ -13,7 +13,6 @@ of their work.
 
 from __future__ import annotations
 
-import errno
 import multiprocessing
 import os
 import signal
@@ -29,12 +28,11 @@ from multiprocessing.process import BaseProcess
 from types import FrameType
 from typing import Any
 
-from ..errors import ConfigError, Interrupted, RecordingError, VidactError
+from ..errors import DISK_FULL, ConfigError, Interrupted, RecordingError, VidactError
 from ..machine import ONE_THREAD
 
 STOP_WAIT_S = 5.0  # how long a child may take to leave before it is killed
 POLL_S = 0.2
-DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 CONTEXT = multiprocessing.get_context("forkserver")
 TO_GROUPS = (signal.SIGINT, signal.SIGTERM)
 LEAVE = signal.SIGUSR1  # what tells a child to leave, and no terminal or scheduler sends

@@ -12,7 +12,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ...errors import ShardError
+from ...errors import DISK_FULL, ShardError
 from ...progress import log
 from ..shards.codec import decode_video, encode_video
 
@@ -71,6 +71,7 @@ class JoinedVideo:
         Raises:
             OtherParametersError: it cannot share the file; nothing of it was written.
             ShardError: the bytes are no whole video of so many frames.
+            OSError: the disk is full.
         """
         import av
 
@@ -93,6 +94,8 @@ class JoinedVideo:
                     self._container.mux(packet)
                     written += 1
         except (av.error.FFmpegError, IndexError) as error:
+            if getattr(error, "errno", None) in DISK_FULL:
+                raise  # nothing is wrong with the clip
             raise ShardError(f"the mp4 member cannot be copied: {error}") from error
         self.frames += written
         if written != frames:

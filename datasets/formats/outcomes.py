@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -12,13 +11,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ... import storage
-from ...errors import Interrupted, VidactError, VideoError
+from ...errors import DISK_FULL, Interrupted, VidactError, VideoError
 from ...progress import Progress, log
 from ..texts.filling import fill_in
 from .import_threads import import_threads
 
 REPORT = "import_report.json"
-NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 Item = TypeVar("Item")
 
 
@@ -59,7 +57,7 @@ class Outcome:
         except VidactError as error:
             self.leave_out(reason, str(error))
         except OSError as error:
-            if error.errno in NO_ROOM:
+            if error.errno in DISK_FULL:
                 raise  # nor is there any for the others
             self.leave_out("cannot_open", str(error))
         self.mended = +self.mended  # without the quirks that it does not have

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -16,9 +18,10 @@ from vidact.cli import run
 from vidact.datasets import export_lerobot as verb
 from vidact.datasets.actions.spec import ActionSpec
 from vidact.datasets.formats import lerobot_layout as layout
+from vidact.datasets.formats.joined_video import JoinedVideo
 from vidact.datasets.formats.moments import Moments
 from vidact.datasets.shards.clip import Clip
-from vidact.datasets.shards.codec import decode_clip
+from vidact.datasets.shards.codec import decode_clip, encode_video
 from vidact.datasets.shards.dataset import Dataset
 from vidact.datasets.shards.info import DatasetInfo
 from vidact.datasets.shards.samples import iter_samples
@@ -282,3 +285,12 @@ def test_moments_do_not_depend_on_how_values_are_cut() -> None:
         "std": pytest.approx([2**0.5, 1.5**0.5]),
         "count": [4],
     }
+
+
+def test_a_full_disk_is_no_damaged_clip() -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (40, 128, 128, 3), np.uint8)
+    video = JoinedVideo(Path("/dev/full"), Fraction(20))
+    with pytest.raises(OSError, match="No space left"):
+        video.add(encode_video(noise, Fraction(20)), 40)
+    with suppress(OSError):
+        video.close()
