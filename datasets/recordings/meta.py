@@ -41,16 +41,17 @@ def read_meta(path: Path) -> dict[str, Any]:
 
 
 def latency_frames(stem: Path, meta: Mapping[str, Any], fps: Fraction) -> int:
-    """The frames between an input and its picture, by the meta file's `latency_ms`.
+    """The frames between an input and its picture, by the meta file's `latency_ms`; below 0 where
+    lines tell of it later than pictures show it, as those of others' recorders may.
 
     Raises RecordingError where that is no number of milliseconds up to five seconds.
     """
     latency_ms = meta.get("latency_ms") or 0
     number = isinstance(latency_ms, int | float) and not isinstance(latency_ms, bool)
-    if not number or not 0 <= latency_ms <= MAX_LATENCY_MS:
+    if not number or not -MAX_LATENCY_MS <= latency_ms <= MAX_LATENCY_MS:
         raise RecordingError(
-            f"{stem}.meta.json: latency_ms must be a number from 0 to {MAX_LATENCY_MS}, "
-            f"got {latency_ms!r:.40}"
+            f"{stem}.meta.json: latency_ms must be a number from -{MAX_LATENCY_MS} to "
+            f"{MAX_LATENCY_MS}, got {latency_ms!r:.40}"
         )
     return round(latency_ms * fps / 1000)
 

@@ -257,14 +257,15 @@ class Recording:
 def as_seen(states: Sequence[DeviceState], frames: int) -> list[DeviceState]:
     """Move what was done later by some frames; what belongs to the picture stays where it is.
 
-    The first ones, of which nobody knows what was done before the recording, have no label.
+    The first ones, of which nobody knows what was done before the recording, have no label. Fewer
+    than 0 frames move it earlier, and the last ones have none.
     """
     if not frames:
         return list(states)
     return [
         replace(
-            states[i - frames] if i >= frames else NO_LABEL,
-            valid=i >= frames and state.valid and states[i - frames].valid,
+            (told := states[i - frames] if 0 <= i - frames < len(states) else NO_LABEL),
+            valid=state.valid and told.valid,
             first=state.first,
             gui_open=state.gui_open,
             cursor_x=state.cursor_x,

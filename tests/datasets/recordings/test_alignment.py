@@ -44,7 +44,7 @@ def play(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return stem
 
 
-@pytest.mark.parametrize(("moved", "told"), [(0, 0), (1, 0), (2, -2), (4, -4)])
+@pytest.mark.parametrize(("moved", "told"), [(0, 0), (1, 0), (2, -2), (4, -4), (-3, 3)])
 def test_labels_that_are_moved_are_found(play: Path, moved: int, told: int) -> None:
     recording = Recording.open(play)
     recording.states = as_seen(recording.states, moved)  # labels come later than pictures

@@ -100,10 +100,14 @@ def test_latency_moves_what_was_done_to_where_it_is_seen(tmp_path: Path) -> None
     assert [state.dx for state in moved.states] == [0, 0, 0, 1, 2, 3]
     assert [state.valid for state in moved.states] == [False, False, True, True, True, False]
     assert moved.labels_sha256 != raw.labels_sha256
+    meta.write_text(json.dumps({"latency_ms": -95}))
+    moved = Recording.open(tmp_path / "a")
+    assert [state.dx for state in moved.states] == [2, 3, 4, 0, 0, 0]
+    assert [state.valid for state in moved.states] == [True, True, True, False, False, False]
     meta.write_text(json.dumps({"latency_ms": 20}))
     assert Recording.open(tmp_path / "a").labels_sha256 == raw.labels_sha256
     meta.write_text(json.dumps({"latency_ms": "long"}))
     with pytest.raises(
-        RecordingError, match=r"latency_ms must be a number from 0 to 5000, got 'long'"
+        RecordingError, match=r"latency_ms must be a number from -5000 to 5000, got 'long'"
     ):
         Recording.open(tmp_path / "a")
