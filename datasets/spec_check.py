@@ -25,7 +25,9 @@ MOST_DECODED = 12  # recordings whose pictures are looked at: more tell no more
 
 @dataclass(frozen=True, slots=True)
 class AxisReport:
-    """What a spec keeps of an axis over all valid ticks, in its unit (degrees, notches) a tick."""
+    """What a spec keeps of an axis over all ticks that know it, in its unit (degrees, notches) a
+    tick.
+    """
 
     r2_ceiling: float | None
     """1 - quantization error / variance; None where the axis never moves."""
@@ -54,6 +56,8 @@ class SpecReport:
     """Share of ticks in which the joint action drops a held button, by button."""
     unmapped_inputs: dict[str, int]
     """Frames in which an input was held that no button names."""
+    unknown: list[str]
+    """Buttons and axes of which no tick says anything: training refuses them."""
     shift: Shift | None = None
     """Whether labels and pictures are shifted; None where nobody looked."""
     tick_ms: float = 0.0
@@ -69,23 +73,27 @@ def check_spec(
         recordings: play.
         pictures: decode them as well, and look whether labels are shifted.
     """
-    all_buttons, all_camera, invalid = labeled_ticks(recordings, spec)
+    all_buttons, all_camera, known, invalid = labeled_ticks(recordings, spec)
     joint_actions = JointActions(spec)
     joint, camera_class = joint_actions.encode(all_buttons, spec.quantise(all_camera))
     kept, _ = joint_actions.decode(joint, camera_class)
     lost = np.mean(all_buttons > kept, axis=0) if len(kept) else np.zeros(spec.num_buttons)
+    names = (*spec.button_names, *spec.axis_names)
+    told = known.any(0) | (len(known) == 0)
     return SpecReport(
         spec=f"{spec.name} v{spec.version}",
         recordings=len(recordings),
         ticks=len(all_buttons),
         invalid_ticks=invalid,
         axes={
-            name: _axis_report(spec, a, all_camera[:, a]) for a, name in enumerate(spec.axis_names)
+            name: _axis_report(spec, a, all_camera[known[:, spec.num_buttons + a], a])
+            for a, name in enumerate(spec.axis_names)
         },
         conflicts={
             n: float(share) for n, share in zip(spec.button_names, lost, strict=True) if share
         },
         unmapped_inputs=dict(unmapped_inputs(recordings, spec).most_common()),
+        unknown=[name for name, is_told in zip(names, told, strict=True) if not is_told],
         shift=find_shift(_some(recordings), spec) if pictures else None,
         tick_ms=float(1000 / spec.tick_hz),
     )

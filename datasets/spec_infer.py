@@ -101,7 +101,7 @@ def draft_spec(
     told = [set(state.axes) for r in recordings for state in r.states if state.valid]
     stands = sorted(set.intersection(*told)) if told else []
     probing = _probing(inputs, stands, hz)
-    held, camera, without = labeled_ticks(recordings, probing)
+    held, camera, _, without = labeled_ticks(recordings, probing)
     went_down = np.diff(held.astype(np.int8), axis=0, prepend=0) > 0  # (ticks, inputs)
     found = [
         Used(name, int(went_down[:, k].sum()), float(held[:, k].sum() / max(1, len(held))))

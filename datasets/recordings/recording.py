@@ -277,18 +277,20 @@ def as_seen(states: Sequence[DeviceState], frames: int) -> list[DeviceState]:
 
 def labeled_ticks(
     recordings: Sequence[Recording], spec: ActionSpec
-) -> tuple[NDArray[np.uint8], NDArray[np.float32], int]:
-    """Return buttons [ticks, K] and motion [ticks, A] of all ticks with a label.
+) -> tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.bool_], int]:
+    """Return buttons [ticks, K], motion [ticks, A] and what of both is known [ticks, K + A], of all
+    ticks with a label.
 
     And how many have none; of the first phase.
     """
-    buttons, camera, without = [], [], 0
+    buttons, camera, known, without = [], [], [], 0
     for recording in recordings:
         actions = recording.actions(spec)
         buttons.append(actions.buttons[actions.valid])
         camera.append(actions.camera[actions.valid])
+        known.append(actions.known[actions.valid])
         without += int((~actions.valid).sum())
-    return np.concatenate(buttons), np.concatenate(camera), without
+    return np.concatenate(buttons), np.concatenate(camera), np.concatenate(known), without
 
 
 def find_recordings(paths: Sequence[str | Path]) -> list[Recording]:

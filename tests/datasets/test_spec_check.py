@@ -55,6 +55,19 @@ def test_no_motion_has_no_ceiling(tmp_path: Path) -> None:
     assert "never moves" in render(report)
 
 
+def test_what_no_line_knows_is_not_said_to_rest(tmp_path: Path) -> None:
+    stands = [DeviceState(axes={"gamepad.left_x": 0.5}), DeviceState(axes={"gamepad.left_x": -0.5})]
+    states = [*stands * 20, *[DeviceState()] * 20]
+    report = check_spec(ActionSpec.load("gamepad"), [play(tmp_path / "r", states)])
+    others = ["left_y", "right_x", "right_y", "left_trigger", "right_trigger"]
+    assert report.unknown == others
+    # Ticks that do not know where the stick stands are none in which it rests.
+    assert (report.axes["left_x"].still_fraction, report.axes["left_x"].sd_deg) == (0, 0.5)
+    text = render(report)
+    assert "never moves" not in text
+    assert f"training refuses them: {', '.join(others)} (" in text
+
+
 def human_like(
     rng: np.random.Generator, sd: float, still: float, ticks: int = 20_000
 ) -> np.ndarray:
