@@ -10,6 +10,7 @@ from .bc_policy.policy.policy import load_policy as load_policy
 from .bc_policy.rl.config import FinetuneConfig as FinetuneConfig
 from .bc_policy.rl.config import PPOConfig as PPOConfig
 from .bc_policy.scoring.config import PlayConfig as PlayConfig
+from .datasets.actions.devices import DeviceState as DeviceState
 from .datasets.actions.spec import ActionSpec as ActionSpec
 from .datasets.config import InspectConfig as InspectConfig
 from .datasets.config import MergeConfig as MergeConfig

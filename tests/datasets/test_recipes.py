@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from vidact.datasets.actions.spec import ActionSpec
 from vidact.datasets.loading.clips import ClipLoader
+from vidact.datasets.recordings.recording import Recording
 from vidact.datasets.shards.clip import Clip, clip_key, clip_meta
 from vidact.datasets.shards.dataset import Dataset
 from vidact.datasets.shards.dataset_checks import check_dataset
@@ -182,3 +183,20 @@ print(len(next(iter(crafter))["npz"]["buttons"]))
         "['train', 'validation'] 000000000004-000000000",
         "32",
     ]
+
+
+def test_another_recorder_s_play_is_written_and_moved_as_the_guide_says(tmp_path):
+    guide = DOCS.parents[1] / "guides" / "your_own_game.md"
+    blocks = re.findall(r"```python\n(.*?)```", guide.read_text(encoding="utf-8"), re.DOTALL)
+    moved, written = blocks
+    recorded = """
+import numpy
+def recorded():
+    for number in range(40):
+        yield numpy.zeros((360, 640, 3), numpy.uint8), ("key.keyboard.w",), number, 0
+"""
+    run(recorded + written + moved, tmp_path)
+    recording = Recording.open(tmp_path / "mine" / "monday")
+    assert recording.meta["latency_ms"] == 133
+    assert [state.dx for state in recording.states[4:]] == list(range(36))  # four of 33 ms
+    assert recording.states[-1].keys == ("key.keyboard.w",)
