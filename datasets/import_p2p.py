@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from .formats.imported import Imported
 from .formats.outcomes import Outcome, import_each, write_report
 from .formats.owamcap_sources import Source, find_license, find_sources
 from .formats.p2p_lines import Lines
-from .formats.p2p_messages import read_annotation, require_protobuf
+from .formats.p2p_messages import Annotation, read_annotation, require_protobuf
 from .formats.pictures import (
     ENCODER,
     MIN_S,
@@ -95,7 +96,7 @@ def _import(source: Source, config: ImportP2PConfig, imported: Imported, outcome
                 video.path,
                 f"{float(video.fps):.2f} frames/s; its annotation tells {told:.2f}",
             )
-        lines, number = Lines(mended), len(annotation.frame_annotations)
+        lines, number = Lines(mended), annotation.num_frames
         if abs(number - video.frames) > config.max_mismatch:
             raise VideoError(
                 "length_mismatch",
@@ -105,7 +106,7 @@ def _import(source: Source, config: ImportP2PConfig, imported: Imported, outcome
         mended["lines_without_frame"] += max(number - video.frames, 0)
         mended["frames_without_line"] += max(video.frames - number, 0)
         require_long_enough(video.path, video.frames, video.fps)
-        states = [lines.state(one) for one in annotation.frame_annotations[: video.frames]]
+        states = [lines.state(one) for one in islice(annotation.frames(), video.frames)]
         states += [NO_LABEL] * (video.frames - len(states))
         states[0] = replace(states[0], first=True)
         meta = _meta(source, config, annotation, digest, states)
@@ -137,7 +138,7 @@ def _video(annotation: Path) -> Path:
 def _meta(
     source: Source,
     config: ImportP2PConfig,
-    annotation: Any,
+    annotation: Annotation,
     digest: str,
     states: list[DeviceState],
 ) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from . import lerobot_layout as layout
 MIN_FPS, MAX_FPS = 0.1, 240.0
 # A file holds some hundred MB; parquet packs any number of equal rows into a few bytes.
 MAX_ROWS = 20_000_000
-MAX_NUMBERS = 250_000_000  # of all actions in a file: 2 GB in memory, were they of one episode
+MAX_NUMBERS = 100_000_000  # of all actions in a file: some GB in memory, were they of one episode
 MAX_S = 1e9  # of a file's time; more does not fit into nanoseconds
 # What a place may name; of anything else, such as a width of a gigabyte, nothing good can come.
 PLACE = re.compile(r"([^{}]|\{video_key\}|\{(chunk|file)_index(:0?\d?d)?\}){1,500}")

@@ -7,6 +7,9 @@ named here; the parser passes over them.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,6 +19,9 @@ from ...errors import MissingDependencyError, RecordingError
 
 PACKAGE = "vidact.p2p"
 MAX_BYTES = 1 << 30  # hours of play, with the text embeddings that stand beside it
+MAX_FRAMES = 10_000_000  # days of play; so many empty ones lie in a few megabytes
+MAX_MESSAGE_BYTES = 1 << 24  # of a frame
+WIDTHS = {1: 8, 5: 4}  # bytes of numbers of a fixed width
 # name: (number, type); `*` before a type: any number of them.
 SCHEMA: dict[str, dict[str, tuple[int, str]]] = {
     "Vec2Int": {"x": (1, "int32"), "y": (2, "int32")},
@@ -83,12 +89,11 @@ SCHEMA: dict[str, dict[str, tuple[int, str]]] = {
         "system_action": (6, "LowLevelAction"),
         "input_events": (9, "*InputEvent"),
     },
-    "VideoAnnotation": {
-        "metadata": (2, "Metadata"),
-        "frame_annotations": (3, "*FrameAnnotation"),
-        "version": (6, "int32"),
-    },
 }
+METADATA, FRAMES, VERSION = 2, 3, 6
+"""The fields of `VideoAnnotation`, the message of a file: a `Metadata`, any number of
+`FrameAnnotation`, and a number.
+"""
 
 
 @cache
@@ -118,20 +123,102 @@ def message_classes() -> dict[str, Any]:
     }
 
 
-def read_annotation(path: Path) -> Any:
-    """Return the `VideoAnnotation` of a file. Raises RecordingError where it is none."""
+@dataclass(frozen=True, slots=True)
+class Annotation:
+    """The annotations of a video. Those of its frames are parsed one after the other: in memory a
+    message takes up to fifty times the bytes of a file.
+    """
+
+    path: Path
+    data: bytes
+    """The file."""
+    metadata: Any
+    """The message `Metadata`."""
+    version: int
+    num_frames: int
+
+    def frames(self) -> Iterator[Any]:
+        """Yield the message `FrameAnnotation` of each frame. Raises RecordingError."""
+        message = message_classes()["FrameAnnotation"]
+        with _damage_told(self.path):
+            for number, content in _fields(self.data):
+                if number == FRAMES:
+                    yield message.FromString(content)
+
+
+def read_annotation(path: Path) -> Annotation:
+    """Read a file, but for the messages of its frames. Raises RecordingError where it is none."""
+    if (size := path.stat().st_size) > MAX_BYTES:
+        raise RecordingError(f"{path}: {size} bytes; at most {MAX_BYTES} are read")
+    data = path.read_bytes()
+    metadata, version, frames = b"", 0, 0
+    with _damage_told(path):
+        for number, content in _fields(data):
+            if number == METADATA:
+                metadata += content  # a message that comes in parts is one
+            elif number == VERSION:
+                version = content
+            else:
+                frames += 1
+            if len(metadata) > MAX_MESSAGE_BYTES or frames > MAX_FRAMES:
+                raise ValueError(f"more than {MAX_FRAMES:,} frames, or {MAX_MESSAGE_BYTES:,} bytes")
+        told = message_classes()["Metadata"].FromString(metadata)
+    if not frames:
+        raise RecordingError(f"{path}: has no annotation of a frame")
+    return Annotation(path, data, told, version, frames)
+
+
+@contextmanager
+def _damage_told(path: Path) -> Iterator[None]:
+    """Raise RecordingError where the block cannot understand a file."""
     from google.protobuf.message import DecodeError
 
-    size = path.stat().st_size
-    if size > MAX_BYTES:
-        raise RecordingError(f"{path}: {size} bytes; at most {MAX_BYTES} are read")
     try:
-        annotation = message_classes()["VideoAnnotation"].FromString(path.read_bytes())
-    except DecodeError as error:
+        yield
+    except (DecodeError, ValueError, IndexError) as error:
         raise RecordingError(f"{path}: is no annotation of a video: {error}") from error
-    if not annotation.frame_annotations:
-        raise RecordingError(f"{path}: has no annotation of a frame")
-    return annotation
+
+
+def _fields(data: bytes) -> Iterator[tuple[int, Any]]:
+    """Yield number and content of the fields of a `VideoAnnotation` that are read.
+
+    Raises ValueError or IndexError where it is damaged.
+    """
+    at = 0
+    while at < len(data):
+        tag, at = _varint(data, at)
+        number, kind = tag >> 3, tag & 7
+        if kind == 0:
+            value, at = _varint(data, at)
+            if number == VERSION:
+                yield number, value
+        elif kind == 2:
+            length, at = _varint(data, at)
+            begin, at = at, at + length
+            if number in (METADATA, FRAMES):
+                if at > len(data) or length > MAX_MESSAGE_BYTES:
+                    raise ValueError(f"field {number} has {length:,} bytes")
+                yield number, data[begin:at]
+        elif kind in WIDTHS:
+            at += WIDTHS[kind]
+        else:
+            raise ValueError(f"field {number} is of kind {kind}")
+    if at > len(data):
+        raise ValueError("it is cut short")
+
+
+def _varint(data: bytes, at: int) -> tuple[int, int]:
+    """Return the number that begins at a place, and where it ends."""
+    value = shift = 0
+    while True:
+        byte = data[at]
+        at += 1
+        value |= (byte & 127) << shift
+        if byte < 128:
+            return value, at
+        shift += 7
+        if shift > 63:
+            raise ValueError("a number has more than ten bytes")
 
 
 def require_protobuf() -> None:

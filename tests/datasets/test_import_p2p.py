@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from vidact.cli import run
 from vidact.datasets.actions.devices import DeviceState
+from vidact.datasets.formats import p2p_messages
 from vidact.datasets.recordings.recording import Recording
 from vidact.datasets.shards.codec import encode_video
 
@@ -218,7 +219,9 @@ def test_each_field_against_its_value(tmp_path: Path) -> None:
     assert report["recordings"] == {"present": 1}
 
 
-def test_smaller_frames_are_encoded_again_and_bad_ones_left_out(tmp_path: Path) -> None:
+def test_smaller_frames_are_encoded_again_and_bad_ones_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     data, out = tmp_path / "data", tmp_path / "out"
     write(data / "good", FRAMES * 2, 2 * len(FRAMES))
     write(data / "long", FRAMES * 4, 12)
@@ -234,6 +237,11 @@ def test_smaller_frames_are_encoded_again_and_bad_ones_left_out(tmp_path: Path) 
         (data / name / "annotation.proto").write_bytes(annotation)
     write(data / "noise", FRAMES, 11)
     (data / "noise" / "annotation.proto").write_bytes(b"\xff" * 99)
+    write(data / "torn", FRAMES, 11)
+    torn = (data / "torn" / "annotation.proto").read_bytes()
+    (data / "torn" / "annotation.proto").write_bytes(torn[:-1])
+    monkeypatch.setattr(p2p_messages, "MAX_FRAMES", 4 * len(FRAMES))
+    write(data / "trap", [b""] * (4 * len(FRAMES) + 1), 11)
     words = ["import", "p2p", str(data), "--out", str(out), "--height", "32", "--strict"]
     assert run(words) == 1
     report = json.loads((out / "import_report.json").read_bytes())
@@ -246,7 +254,12 @@ def test_smaller_frames_are_encoded_again_and_bad_ones_left_out(tmp_path: Path) 
         "noise": "bad_recording",
         "rate": "wrong_rate",
         "short": "too_short",
+        "torn": "bad_recording",
+        "trap": "bad_recording",
     }
+    assert "more than 56 frames" in next(
+        o["detail"] for o in report["left_out"] if o["name"] == "trap"
+    )
     recording = Recording.open(out / "good")
     with av.open(str(recording.path)) as container:
         stream = container.streams.video[0]
