@@ -8,6 +8,7 @@ of its own, how long an input takes to be seen in a picture.
 from __future__ import annotations
 
 import json
+import os
 import signal
 import time
 from contextlib import contextmanager, suppress
@@ -109,6 +110,11 @@ def _record(display: Display, config: RecordScreenConfig, out: Path) -> Counts:
     from .screen.display import GONE
     from .screen.session import MIN_PART_FRAMES, Session, Wish
 
+    if os.environ.get("WAYLAND_DISPLAY"):
+        log(
+            "This is a Wayland session: of its own programs there are neither pictures nor inputs "
+            "here, only of those in Xwayland; others need a login to an X11 (Xorg) session"
+        )
     fps = _rate(display, config)
     window = _window(display, config.window)
     wish = Wish(
