@@ -38,7 +38,7 @@ from .formats.pictures import (
     require_long_enough,
     until_damage,
 )
-from .recordings.chosen_spec import named_spec
+from .recordings.chosen_spec import built_in_name, named_spec
 from .recordings.writer import RecordingWriter, make_folder
 from .video.probe import VideoProbe, probe
 from .video.timing import NS
@@ -90,6 +90,7 @@ class _Actions:
             )
         self.spec = found
         self.name = spec or found.name
+        self.named = named_spec(spec or built_in_name(found))
         self._places = self._find_places(source)
         # What moves further in a frame no recording holds: it would not read.
         units = [1.0] * found.num_buttons + [axis.degrees_per_pixel for axis in found.axes]
@@ -153,7 +154,9 @@ class _Import:
             "camera": source.camera,
             "height": config.height,
         }
-        self.identity = hashlib.sha256(json.dumps(source.info, sort_keys=True).encode()).hexdigest()
+        self.identity = _digest(source.info)
+        # Of a dataset to which episodes are added, what stays as it is.
+        self.stable = _digest({name: source.info.get(name) for name in ("fps", "features")})
         self.probe = functools.lru_cache(FILES)(functools.partial(probe, sha256=False))
 
     def episode(self, episode: Mapping[str, Any] | RecordingError) -> Outcome:
@@ -167,8 +170,8 @@ class _Import:
         return outcome
 
     def _episode(self, episode: Mapping[str, Any], outcome: Outcome) -> None:
-        told = json.dumps([self.identity, episode], sort_keys=True, default=str)
-        digest = hashlib.sha256(told.encode()).hexdigest()
+        measured = any(name.startswith("stats/") for name in episode)  # then its row is its own
+        digest = _digest([self.stable if measured else self.identity, episode])
         name = self.imported.claim(outcome.name, digest, self.settings)
         if name is None:
             outcome.status = "present"
@@ -253,4 +256,8 @@ class _Import:
             meta["task"] = "; ".join(map(str, tasks))[:MAX_TEXT]
         if license_name := self.config.license or episode.get("licence") or self.license:
             meta["license"] = str(license_name)[:200]
-        return meta | named_spec(self.actions.name)
+        return meta | self.actions.named
+
+
+def _digest(content: object) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()

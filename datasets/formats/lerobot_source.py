@@ -128,12 +128,13 @@ class LerobotSource:
         return total if isinstance(total, int) and total > 0 else None
 
     def episodes(self) -> Iterator[dict[str, Any] | RecordingError]:
-        """Yield what the tables of episodes say of each, without its statistics; of a table that
-        cannot be read, the error.
+        """Yield what the tables of episodes say of each, with the statistics of its actions and
+        frames alone; of a table that cannot be read, the error.
 
         Raises ConfigError where there is none.
         """
         folder = self.root / "meta/episodes"
+        own = [f"stats/{name}/" for name in (layout.ACTION, self.camera)]
         paths = sorted(folder.glob("chunk-*/file-*.parquet"))
         if not paths:
             raise ConfigError(f"{folder}: has no tables of episodes")
@@ -143,7 +144,7 @@ class LerobotSource:
                 columns = [
                     name
                     for name in file.schema_arrow.names
-                    if name in COLUMNS or name.startswith(("data/", f"videos/{self.camera}/"))
+                    if name in COLUMNS or name.startswith(("data/", f"videos/{self.camera}/", *own))
                 ]
                 for batch in file.iter_batches(columns=columns):
                     yield from batch.to_pylist()

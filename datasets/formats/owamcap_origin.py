@@ -11,7 +11,8 @@ from fractions import Fraction
 from typing import Any
 
 from ...errors import SpecError
-from ..actions.spec import ActionSpec, built_in_specs, rate_of
+from ..actions.spec import ActionSpec, rate_of
+from ..recordings.chosen_spec import built_in_name
 from ..shards.clip import Clip
 from .owamcap_writer import PLAY
 
@@ -89,9 +90,4 @@ def _built_in(text: str) -> str:
         spec = ActionSpec.from_dict(json.loads(text)) if text else None
     except (ValueError, SpecError, AttributeError, RecursionError):
         return ""
-    if spec is None:
-        return ""
-    for name in (spec.name, f"{spec.name}@{spec.version}"):
-        if name in built_in_specs() and ActionSpec.load(name).sha256 == spec.sha256:
-            return name
-    return ""
+    return built_in_name(spec) if spec else ""

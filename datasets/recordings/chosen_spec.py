@@ -42,6 +42,16 @@ def named_spec(spec: str) -> dict[str, str]:
     return {"spec": spec} if spec in built_in_specs() else {}
 
 
+def built_in_name(spec: ActionSpec) -> str:
+    """The name under which a spec is found anywhere; empty where it is a user's, whatever it calls
+    itself.
+    """
+    for name in (spec.name, f"{spec.name}@{spec.version}"):
+        if name in built_in_specs() and ActionSpec.load(name).sha256 == spec.sha256:
+            return name
+    return ""
+
+
 def require_made_for(recording: Recording, spec: ActionSpec) -> None:
     """Refuse a recording that was made for a game whose inputs are other ones than the spec's.
 

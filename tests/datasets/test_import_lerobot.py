@@ -82,6 +82,10 @@ def test_an_export_of_ours_comes_back_bit_for_bit(
         assert {s.label_source for s in recording.states if s.valid} == {"idm"}
     assert run(words) == 0
     assert report(mine)["recordings"] == {"present": 3}
+    info = there / "meta/info.json"  # as if an episode had been added
+    info.write_text(info.read_text().replace('"total_episodes": 3', '"total_episodes": 4'))
+    assert run(words) == 0
+    assert report(mine)["recordings"] == {"present": 3}
     assert run([*words, "--height", "8", "--strict"]) == 1  # other settings
 
 
@@ -321,3 +325,12 @@ def test_a_button_and_an_axis_of_one_name_come_back(tmp_path: Path) -> None:
         tmp_path, {}, "screen", names, Fraction(10), {"spec": spec.to_dict()}
     )
     assert import_lerobot._Actions(source, "")._places.tolist() == [0, 1]
+
+
+def test_a_spec_that_bears_the_name_of_another_is_not_taken_for_it(tmp_path: Path) -> None:
+    doom = ActionSpec.load("doom").to_dict()
+    for change, named in (({}, {"spec": "doom"}), ({"version": 99}, {})):
+        origin = {"spec": doom | change}
+        names = [*ActionSpec.load("doom").button_names, *ActionSpec.load("doom").axis_names]
+        source = lerobot_source.LerobotSource(tmp_path, {}, "screen", names, Fraction(10), origin)
+        assert import_lerobot._Actions(source, "").named == named
