@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import RecordingError
-from ..recordings.writer import is_written
+from ..recordings.writer import SUFFIXES, is_written
 
 
 @dataclass(slots=True)
@@ -43,6 +43,7 @@ class Imported:
 
         Raises RecordingError where it is there as other settings made it.
         """
+        name = _findable(name) or digest[:8]
         with self.lock:
             if digest in self.settings:
                 if self.settings[digest] != settings:
@@ -59,3 +60,12 @@ class Imported:
         """Take back what `claim` gave, since it could not be written."""
         with self.lock:
             del self.settings[digest], self.names[name]
+
+
+def _findable(name: str) -> str:
+    """A name, without what would hide a recording, or make its files those of another."""
+    folder, slash, name = name.rpartition("/")
+    name = name.lstrip(".")
+    while name.endswith(SUFFIXES):
+        name = next(name.removesuffix(one) for one in SUFFIXES if name.endswith(one))
+    return folder + slash + name if name else ""

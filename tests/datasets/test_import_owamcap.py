@@ -360,7 +360,9 @@ def test_what_was_imported_is_not_done_again_under_any_name(folder: Path) -> Non
     assert run(folder, "play.mcap")["recordings"] == {"imported": 1}
     assert len(find_recordings([folder.parent / "out"])) == 2
     recording.path.unlink()  # without its video it is none
-    assert run(folder, "copy.mcap")["recordings"] == {"imported": 1}
+    (folder / "copy.mcap").rename(folder / ".play.mp4.mcap")  # a name that hides, or misleads
+    assert run(folder, ".play.mp4.mcap")["recordings"] == {"imported": 1}
+    assert len(find_recordings([folder.parent / "out"])) == 2
 
 
 def test_codes_of_no_key_and_a_flood_of_one_moment(
