@@ -24,7 +24,7 @@ from ..plain_yaml import load_plain
 from ..progress import log
 from .actions.axes import AXIS_INPUTS, Axis
 from .actions.quantiser import Even, MuLaw, Quantiser
-from .actions.spec import ActionSpec, Button, FrameSpec, Group
+from .actions.spec import ActionSpec, Button, FrameSpec, Group, built_in_specs
 from .config import SpecInferConfig
 from .recordings.recording import Recording, find_recordings, labeled_ticks
 from .texts.filling import fill_in
@@ -93,9 +93,16 @@ def draft_spec(
         presses: how many presses make an input a button.
 
     Raises:
+        ConfigError: there are more ticks than frames.
         RecordingError: nothing was pressed, and nothing moved.
     """
-    hz = tick_hz or _tick_hz(min(recording.fps for recording in recordings))
+    slowest = min(recordings, key=lambda recording: recording.fps)
+    hz = tick_hz or _tick_hz(slowest.fps)
+    if hz > slowest.fps * Fraction(1001, 1000):
+        raise ConfigError(
+            f"tick_hz must be at most the {float(slowest.fps):g} frames/s of {slowest.stem}, got "
+            f"{float(hz):g}"
+        )
     inputs = sorted({name for r in recordings for state in r.states for name in state.inputs()})
     # What some lines do not say would cost their ticks the label.
     told = [set(state.axes) for r in recordings for state in r.states if state.valid]
@@ -280,6 +287,8 @@ def spec_infer(config: SpecInferConfig) -> int:
     hz = Fraction(str(config.tick_hz)).limit_denominator(1001) if config.tick_hz else None
     if config.out and Path(config.out).exists():
         raise ConfigError(f"out {config.out} exists already; choose another name, or remove it")
+    if config.name in built_in_specs():
+        raise ConfigError(f"name: a built-in spec is called {config.name!r}; choose another name")
     draft = draft_spec(
         find_recordings(config.recordings),
         name=config.name,

@@ -139,6 +139,16 @@ def test_keys_of_any_name_are_written_and_told_apart(tmp_path: Path) -> None:
     assert {"p2p__", "p2p___2", "p2p_a_b"} <= {*spec.button_names}
 
 
+def test_more_ticks_than_frames_and_a_name_that_is_taken_are_refused(tmp_path: Path) -> None:
+    play(tmp_path / "r", [DeviceState(keys=key("w"))] * 30, Fraction(10))
+    for wrong, said in (
+        ({"tick_hz": 15.0}, r"tick_hz must be at most the 10 frames/s of .*r, got 15"),
+        ({"name": "luanti"}, r"name: a built-in spec is called 'luanti'"),
+    ):
+        with pytest.raises(ConfigError, match=said):
+            spec_infer(SpecInferConfig(recordings=(str(tmp_path),), **wrong))
+
+
 def test_nothing_makes_no_spec(tmp_path: Path) -> None:
     with pytest.raises(RecordingError, match="there is nothing to make a spec of"):
         draft_spec([play(tmp_path / "r", [DeviceState()] * 30)], name="game")
