@@ -25,7 +25,7 @@ from ..progress import log
 from .actions.devices import MAX_NUMBER, NO_LABEL, DeviceState, device_state_of
 from .actions.spec import ActionSpec, FrameSpec
 from .formats.config import ImportLerobotConfig
-from .formats.imported import Imported
+from .formats.imported import Imported, import_folder
 from .formats.lerobot_source import MAX_S, LerobotSource, Rows, episode_number
 from .formats.outcomes import Outcome, import_each, write_report
 from .formats.owamcap_sources import license_of_card, on_this_machine
@@ -39,7 +39,7 @@ from .formats.pictures import (
     until_damage,
 )
 from .recordings.chosen_spec import built_in_name, named_spec
-from .recordings.writer import RecordingWriter, make_folder
+from .recordings.writer import RecordingWriter
 from .video.probe import VideoProbe, probe
 from .video.timing import NS
 
@@ -61,16 +61,16 @@ def import_lerobot(config: ImportLerobotConfig) -> int:
     out = Path(config.out)
     if out.resolve().is_relative_to(root.resolve()):
         raise ConfigError(f"out {out} lies in {root}; choose a folder outside of it")
-    make_folder(out)
-    work = _Import(source, reader, config, Imported.in_folder(out))
-    outcomes = import_each(
-        source.episodes(),
-        work.episode,
-        threads=config.threads,
-        total=source.total_episodes,
-        unit="episodes",
-    )
-    return write_report(out, outcomes, strict=config.strict)
+    with import_folder(out):
+        work = _Import(source, reader, config, Imported.in_folder(out))
+        outcomes = import_each(
+            source.episodes(),
+            work.episode,
+            threads=config.threads,
+            total=source.total_episodes,
+            unit="episodes",
+        )
+        return write_report(out, outcomes, strict=config.strict)
 
 
 class _Actions:

@@ -22,7 +22,7 @@ from ..progress import Progress
 from .actions.spec import FrameSpec
 from .formats.config import ImportOwamcapConfig
 from .formats.import_threads import import_threads
-from .formats.imported import Imported
+from .formats.imported import Imported, import_folder
 from .formats.outcomes import Outcome, write_report
 from .formats.owamcap_lines import Devices, lines
 from .formats.owamcap_messages import KINDS, METADATA, McapFile, require_mcap
@@ -38,7 +38,7 @@ from .formats.pictures import (
     until_damage,
 )
 from .recordings.chosen_spec import chosen_fps, named_spec
-from .recordings.writer import RecordingWriter, make_folder
+from .recordings.writer import RecordingWriter
 from .video.probe import VideoProbe, probe
 
 IMPORTER_VERSION = 1
@@ -50,16 +50,18 @@ def import_owamcap(config: ImportOwamcapConfig) -> int:
     require_mcap()
     sources = find_sources(config.files)
     fps = chosen_fps(config.fps, config.spec) or DEFAULT_FPS
-    out = make_folder(config.out)
-    imported = Imported.in_folder(out)
-    with (
-        import_threads(config.threads) as pool,
-        Progress("Importing", total=len(sources), unit="recordings") as progress,
-    ):
-        outcomes = list(
-            pool.map(lambda source: _Import(source, config, fps, imported, progress).run(), sources)
-        )
-    return write_report(out, outcomes, strict=config.strict)
+    with import_folder(config.out) as out:
+        imported = Imported.in_folder(out)
+        with (
+            import_threads(config.threads) as pool,
+            Progress("Importing", total=len(sources), unit="recordings") as progress,
+        ):
+            outcomes = list(
+                pool.map(
+                    lambda source: _Import(source, config, fps, imported, progress).run(), sources
+                )
+            )
+        return write_report(out, outcomes, strict=config.strict)
 
 
 class _Import:

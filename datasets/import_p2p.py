@@ -20,7 +20,7 @@ from ..errors import VideoError
 from .actions.devices import NO_LABEL, DeviceState
 from .actions.spec import ActionSpec, FrameSpec
 from .formats.config import ImportP2PConfig
-from .formats.imported import Imported
+from .formats.imported import Imported, import_folder
 from .formats.outcomes import Outcome, import_each, write_report
 from .formats.owamcap_sources import Source, find_license, find_sources
 from .formats.p2p_lines import Lines
@@ -34,7 +34,7 @@ from .formats.pictures import (
     until_damage,
 )
 from .recordings.chosen_spec import named_spec
-from .recordings.writer import RecordingWriter, copy_recording, make_folder
+from .recordings.writer import RecordingWriter, copy_recording
 from .video.probe import VideoProbe, probe
 
 IMPORTER_VERSION = 2
@@ -51,15 +51,15 @@ def import_p2p(config: ImportP2PConfig) -> int:
     if config.spec:
         ActionSpec.load(config.spec)  # a misspelled name is told before the work
     sources = find_sources(config.files, ".proto")
-    out = make_folder(config.out)
-    imported = Imported.in_folder(out)
-    outcomes = import_each(
-        sources,
-        lambda one: import_source(one, config, imported),
-        threads=config.threads,
-        total=len(sources),
-    )
-    return write_report(out, outcomes, strict=config.strict)
+    with import_folder(config.out) as out:
+        imported = Imported.in_folder(out)
+        outcomes = import_each(
+            sources,
+            lambda one: import_source(one, config, imported),
+            threads=config.threads,
+            total=len(sources),
+        )
+        return write_report(out, outcomes, strict=config.strict)
 
 
 def import_source(source: Source, config: ImportP2PConfig, imported: Imported) -> Outcome:

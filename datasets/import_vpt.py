@@ -24,11 +24,12 @@ from ..errors import ConfigError, RecordingError, VideoError
 from .actions.devices import NO_LABEL, DeviceState, parse_line
 from .actions.spec import FrameSpec
 from .formats.config import ImportVPTConfig
+from .formats.imported import import_folder
 from .formats.outcomes import Outcome, import_each, write_report
 from .formats.pictures import pictures, until_damage
 from .recordings.cursor import draw_cursor
 from .recordings.vpt_lines import fix_lines, hotbar_slot
-from .recordings.writer import RecordingWriter, copy_recording, is_written, make_folder
+from .recordings.writer import RecordingWriter, copy_recording, is_written
 from .video.probe import VideoProbe, probe
 
 FPS = Fraction(20)  # Minecraft's tick, and the rate of all its recordings
@@ -121,7 +122,7 @@ def _segment(base: str, stem: str, folder: str) -> Segment:
     parts = [part for part in Path(stem).parts if part not in ("/", "..", ".")]
     versions = [part for part in (*parts[:-1], folder) if VERSION.fullmatch(part)]
     version = versions[0] if versions else ""
-    name = "/".join(parts[-2:] if version in parts else parts)
+    name = "/".join(parts[parts.index(version) :] if version in parts else parts)
     return Segment(storage.join(base, stem), name, version)
 
 
@@ -258,11 +259,11 @@ def import_vpt(config: ImportVPTConfig) -> int:
     segments = list_segments(config.source, config.basedir)
     segments = segments[: config.limit] if config.limit else segments
     _require_apart(config, segments)
-    out = make_folder(config.out)
-    outcomes = import_each(
-        segments,
-        lambda segment: import_segment(segment, config),
-        threads=config.threads,
-        total=len(segments),
-    )
-    return write_report(out, outcomes, strict=config.strict)
+    with import_folder(config.out) as out:
+        outcomes = import_each(
+            segments,
+            lambda segment: import_segment(segment, config),
+            threads=config.threads,
+            total=len(segments),
+        )
+        return write_report(out, outcomes, strict=config.strict)

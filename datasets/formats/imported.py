@@ -2,14 +2,42 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ...errors import RecordingError
-from ..recordings.writer import SUFFIXES, is_written
+from ...errors import ConfigError, RecordingError
+from ..recordings.writer import SUFFIXES, is_written, make_folder
+
+
+@contextmanager
+def import_folder(out: str | Path) -> Iterator[Path]:
+    """Make the folder that is written to, and keep other imports out of it for the block: their
+    recordings would have the same names.
+
+    Raises ConfigError where another one is at work.
+    """
+    folder = make_folder(out)
+    place = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(place, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(place)
+        raise ConfigError(
+            f"out: another import writes to {folder}: wait for its end, or choose another folder"
+        ) from None
+    except OSError:
+        pass  # a disk that knows no locks of folders
+    try:
+        yield folder
+    finally:
+        os.close(place)
 
 
 @dataclass(slots=True)

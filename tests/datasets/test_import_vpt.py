@@ -18,6 +18,7 @@ import pytest
 from vidact.datasets.actions.spec import ActionSpec, FrameSpec
 from vidact.datasets.formats.config import ImportVPTConfig
 from vidact.datasets.formats.import_threads import require_going_on
+from vidact.datasets.formats.imported import import_folder
 from vidact.datasets.formats.outcomes import Outcome, import_each
 from vidact.datasets.import_vpt import import_vpt, list_segments
 from vidact.datasets.recordings.cursor import draw_cursor
@@ -222,6 +223,13 @@ def test_folder_and_index_give_the_same_segments(published: Path) -> None:
     assert (alone[0].name, alone[0].version) == (NAME, "6.9")
 
 
+def test_segments_of_two_versions_have_names_of_their_own(tmp_path: Path) -> None:
+    index = tmp_path / "index.json"
+    relpaths = ["data/8.0/a/s.mp4", "data/9.0/a/s.mp4"]
+    index.write_text(json.dumps({"basedir": str(tmp_path), "relpaths": relpaths}))
+    assert [one.name for one in list_segments(str(index))] == ["8.0/a/s", "9.0/a/s"]
+
+
 def outcome_of(tmp_path: Path) -> dict[str, Any]:
     import_vpt(ImportVPTConfig(source=str(tmp_path / "in"), out=str(tmp_path / "out")))
     return json.loads((tmp_path / "out" / "import_report.json").read_text())
@@ -303,6 +311,17 @@ def test_one_bad_line_leaves_out_one_recording(tmp_path: Path, hotbar: object) -
 def test_a_full_disk_ends_an_import() -> None:
     with pytest.raises(OSError, match="No space left"), Outcome("r").telling("bad_lines"):
         raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_two_imports_do_not_write_into_one_folder(tmp_path: Path) -> None:
+    with (
+        import_folder(tmp_path / "out"),
+        pytest.raises(ConfigError, match="another import writes to"),
+        import_folder(tmp_path / "out"),
+    ):
+        pass
+    with import_folder(tmp_path / "out") as folder:
+        assert folder == tmp_path / "out"
 
 
 def test_an_interrupt_stops_what_is_being_imported() -> None:
