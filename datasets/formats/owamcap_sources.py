@@ -115,5 +115,10 @@ def license_of_card(card: Path) -> str:
         values = load_plain(matter[1]) if matter else None
     except (OSError, ValueError, yaml.YAMLError, RecursionError):
         return ""
-    told = values.get("license") if isinstance(values, dict) else None
-    return str(told)[:200] if told else ""
+    if not isinstance(values, dict):
+        return ""
+    told = values.get("license")
+    if told == "other":  # then its name stands beside it
+        told = values.get("license_name") or told
+    names = told if isinstance(told, list) else [told]
+    return ", ".join(str(name) for name in names if name)[:200]

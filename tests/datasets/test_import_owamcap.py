@@ -267,9 +267,21 @@ def test_what_a_file_says_of_itself_asks_for_no_endless_number() -> None:
     assert Origin.read({"fps": "1e1"}).fps is None  # 1e999999999 has as many digits
 
 
-def test_a_card_s_license_is_read_behind_what_some_editors_write(tmp_path: Path) -> None:
-    (tmp_path / "README.md").write_bytes(b"\xef\xbb\xbf---\nlicense: mit\n---\nCaf\xe9\n")
-    assert license_of_card(tmp_path / "README.md") == "mit"
+@pytest.mark.parametrize(
+    ("front", "told"),
+    [
+        ("license: mit", "mit"),
+        ("license: [mit, cc0-1.0]", "mit, cc0-1.0"),
+        ("license: other\nlicense_name: my-own", "my-own"),
+        ("license: other", "other"),
+        ("title: none", ""),
+    ],
+)
+def test_a_card_s_license_is_what_it_calls_it(tmp_path: Path, front: str, told: str) -> None:
+    # Some editors write a mark first, and not all cards are UTF-8.
+    text = b"\xef\xbb\xbf---\n%s\n---\nCaf\xe9\n" % front.encode()
+    (tmp_path / "README.md").write_bytes(text)
+    assert license_of_card(tmp_path / "README.md") == told
 
 
 def test_a_picture_of_time_0_is_no_frame(folder: Path) -> None:
