@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from itertools import chain, combinations, count
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -223,7 +223,7 @@ def _groups(inputs: Sequence[str], held: NDArray[np.uint8]) -> list[tuple[list[s
     Opposite directions cancel, of the digits one counts. Where that leaves too many choices for one
     head, those join that were held together least.
     """
-    together = held.T.astype(np.int64) @ held  # (inputs, inputs): ticks with both
+    together = held.T.astype(np.float64) @ held  # (inputs, inputs): ticks with both
     alone = int(np.sum(held.sum(1) == 1))
     if len(inputs) > 1 and alone >= ENOUGH_ALONE and np.all(held.sum(1) <= 1):
         return [(list(inputs), "last")]
@@ -234,15 +234,17 @@ def _groups(inputs: Sequence[str], held: NDArray[np.uint8]) -> list[tuple[list[s
     others = [[name] for name in inputs if name not in paired and name not in DIGITS]
     joining = ([digits] if digits else []) + others
 
-    def cost(a: list[str], b: list[str]) -> int:
-        return int(together[np.ix_([index[n] for n in a], [index[n] for n in b])].sum())
-
     def choices() -> int:
         return 3 ** len(pairs) * math.prod(len(group) + 1 for group in joining)
 
+    has = np.array([[name in group for name in inputs] for group in joining], np.float64)
     while choices() > MAX_JOINT and len(joining) > 1:
-        first, second = min(combinations(joining, 2), key=lambda both: cost(*both))
-        joining = [g for g in joining if g not in (first, second)] + [first + second]
+        shared = has @ together @ has.T  # (groups, groups): ticks with both
+        shared[np.tri(len(joining), dtype=bool)] = np.inf  # each pair stands once
+        first, second = divmod(int(shared.argmin()), len(joining))
+        kept = [g for g in range(len(joining)) if g not in (first, second)]
+        joining = [*(joining[g] for g in kept), joining[first] + joining[second]]
+        has = np.concatenate([has[kept], [has[first] + has[second]]])
     return [(pair, "none") for pair in pairs] + [(group, "last") for group in joining]
 
 
