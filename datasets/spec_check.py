@@ -79,7 +79,7 @@ def check_spec(
     kept, _ = joint_actions.decode(joint, camera_class)
     lost = np.mean(all_buttons > kept, axis=0) if len(kept) else np.zeros(spec.num_buttons)
     names = (*spec.button_names, *spec.axis_names)
-    told = known.any(0) if len(known) else np.ones(len(names), bool)
+    told = [not len(known) or bool(column.any()) for column in known.T]
     return SpecReport(
         spec=f"{spec.name} v{spec.version}",
         recordings=len(recordings),
