@@ -26,7 +26,9 @@ def x_server(
 ) -> Iterator[str]:
     """The name of a display of its own, without some extensions."""
     read, write = os.pipe()
+    # By itself it begins anew when its last client leaves, and loses who comes at that moment.
     words = ("-displayfd", str(write), "-screen", "0", f"{size}x{depth}", "-nolisten", "tcp")
+    words += ("-noreset",)
     words += tuple(word for extension in lacking for word in ("-extension", extension))
     server = subprocess.Popen(
         [require("xvfb"), *words], pass_fds=[write], stderr=subprocess.DEVNULL
