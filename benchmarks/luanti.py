@@ -60,7 +60,7 @@ def play(study: Study, world: int) -> Path:
         with x_server() as name, luanti(name, home, world) as window:
             for minute in range(MINUTES[world]):
                 record_luanti(
-                    *(name, window, new, pictures),
+                    *(name, window, home, new, pictures),
                     seed=100 * world + minute,
                     stem=f"world{world}-{minute}",
                 )

@@ -25,7 +25,8 @@ from tests.requirements import require
 SIZE = (320, 180)
 HZ = 20
 DEGREES_PER_PIXEL = 0.2  # what Luanti's own settings have
-# Noon, which stays, no sound, and nothing over the picture but what one does oneself.
+# Noon, which stays, no caves, where it is dark, no sound, and nothing over the picture but what one
+# does oneself.
 SETTINGS = f"""
 screen_w = {SIZE[0]}
 screen_h = {SIZE[1]}
@@ -35,6 +36,8 @@ mouse_sensitivity = {DEGREES_PER_PIXEL}
 viewing_range = 40
 hud_scaling = 0.4
 world_start_time = 12000
+mg_flags = nocaves, nodungeons
+mgv7_spflags = mountains, ridges, nofloatlands, nocaverns
 time_speed = 0
 enable_sound = false
 enable_damage = false
@@ -50,6 +53,7 @@ mod_storage_backend = sqlite3
 """
 # What the game's own server sees of the player, a line each of its steps.
 SEEN = "seen.txt"
+LAST_LINES = 300  # bytes that hold the last whole one
 MOD = f"""
 local file = io.open(minetest.get_worldpath() .. "/{SEEN}", "w")
 minetest.register_globalstep(function()
@@ -64,11 +68,14 @@ end)
 """
 # Blocks are not placed: one that lands nowhere, as most do in random play, is seen by nobody.
 KEYS = tuple(f"key.keyboard.{name}" for name in ("w", "s", "a", "d", "space", "left.shift"))
+WALK, SNEAK = KEYS[:4], KEYS[5]
 DIG = "mouse.0"
 # Chances per tick to press an input, and to let it go again: it is held for about a second.
 PRESS = dict(zip((*KEYS, DIG), (0.10, 0.02, 0.03, 0.03, 0.03, 0.02, 0.04), strict=True))
 RELEASE = 0.06
 OPPOSITE = {KEYS[0]: KEYS[1], KEYS[1]: KEYS[0], KEYS[2]: KEYS[3], KEYS[3]: KEYS[2]}
+STUCK_PICTURES, STUCK_WAY = 20, 0.5  # walks for so long, and comes fewer blocks far
+TURN_BACK, TURN_PICTURES = 30, 10  # pixels a picture, for so many: 60 degrees
 NUDGE = 5  # pixels by which the mouse moves until the server sees it
 LAND_STD = 10.0  # of the picture's levels; where no land has come, all of it is of one color
 PATIENCE_S = 300  # with a busy machine
@@ -142,11 +149,23 @@ def seen(home: Path) -> NDArray[np.float64]:
     return np.array([line.split() for line in lines], float).reshape(-1, 6)
 
 
+def place_now(home: Path) -> NDArray[np.float64]:
+    """Where the server saw the player last, [3]."""
+    with (home / "world" / SEEN).open("rb") as file:
+        file.seek(-min(LAST_LINES, file.seek(0, os.SEEK_END)), os.SEEK_END)
+        return np.array(file.read().split(b"\n")[-2].split()[3:], float)
+
+
 @dataclass
 class Player:
-    """Walks about, looks around and digs at random, an action after each picture."""
+    """Walks about, looks around and digs at random, an action after each picture.
+
+    It does nothing that nobody could see: it sneaks only as it walks, and turns away from what
+    stops it.
+    """
 
     hands: Hands
+    home: Path
     seed: int = 0
     held: set[str] = field(default_factory=set)
     pitch: float = 0.0
@@ -158,6 +177,8 @@ class Player:
 
     def __post_init__(self) -> None:
         self.rng = np.random.default_rng(self.seed)
+        self.walking: list[NDArray[np.float64]] = []  # where it was since it walks
+        self.turning = 0  # pictures for which it still turns away
 
     def go_on(self, frames: int) -> None:
         """Do what follows a picture; `frames` have been taken since the last call."""
@@ -169,11 +190,16 @@ class Player:
             opposite = OPPOSITE.get(name)
             if self.rng.random() >= (RELEASE if name in before else chance):
                 continue
+            if name == SNEAK and name not in before and not self.held.intersection(WALK):
+                continue
             if name not in before and opposite in self.held:
                 if opposite not in before:
                     continue
                 self._press(opposite, down=False)
             self._press(name, down=name not in before)
+        self._turn_away_if_stuck()
+        if SNEAK in self.held and not self.held.intersection(WALK):
+            self._press(SNEAK, down=False)
         dx, dy = self._turn()
         self.hands.move(dx, dy)
         self.hands.sync()  # the server has it before the next picture
@@ -184,9 +210,24 @@ class Player:
         for name in tuple(self.held):
             self._press(name, down=False)
 
+    def _turn_away_if_stuck(self) -> None:
+        """Stop walking where it comes no further, and turn to another side."""
+        if not self.held.intersection(WALK):
+            self.walking = []
+            return
+        self.walking.append(place_now(self.home))
+        way = np.linalg.norm(self.walking[-1] - self.walking[-STUCK_PICTURES:][0])
+        if len(self.walking) > STUCK_PICTURES and way < STUCK_WAY:
+            for name in self.held.intersection(WALK):
+                self._press(name, down=False)
+            self.walking, self.turning = [], TURN_PICTURES
+            self.speed = (TURN_BACK * int(self.rng.choice((-1, 1))), 0.0)
+
     def _turn(self) -> tuple[int, int]:
         """Turns last some ticks, with rests between; the look comes back to the horizon."""
-        if self.rng.random() < 0.12:
+        if self.turning:
+            self.turning -= 1
+        elif self.rng.random() < 0.12:
             self.speed = tuple(self.rng.normal(0, (18, 6)))
         elif self.rng.random() < 0.12:
             self.speed = (0.0, 0.0)
@@ -207,6 +248,7 @@ class Player:
 def record_luanti(
     name: str,
     window: int,
+    home: Path,
     out: Path,
     pictures: int,
     *,
@@ -227,7 +269,7 @@ def record_luanti(
         meta={"recorder": "screen-1", "player": "script"},
     )
     session = Session(Display(name), window, wish)
-    player = Player(Hands(Display(name)), seed)
+    player = Player(Hands(Display(name)), home, seed)
 
     def act(frames: int) -> None:
         player.go_on(frames)

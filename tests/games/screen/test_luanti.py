@@ -18,7 +18,7 @@ from tests.games.screen.luanti import luanti, record_luanti
 def test_a_short_walk(x_display: str, tmp_path: Path) -> None:
     with luanti(x_display, tmp_path / "home") as window:
         recording, player = record_luanti(
-            x_display, window, tmp_path, 40, hz=10
+            x_display, window, tmp_path / "home", tmp_path, 40, hz=10
         )  # in step also on a busy machine
     told = {i: state for i, state in enumerate(recording.states) if state.valid}
     assert told  # where the machine is late, a line has no label

@@ -34,7 +34,9 @@ def record_two_of_luanti(name: str, folder: Path) -> list[Recording]:
         for number in (0, 1):
             before = seen(folder.parent / "home")[-1]
             recording, player = record_luanti(
-                name, window, folder, SECONDS * HZ, seed=number, stem=f"luanti-{number}"
+                *(name, window, folder.parent / "home", folder, SECONDS * HZ),
+                seed=number,
+                stem=f"luanti-{number}",
             )
             recordings.append(recording)
             motion = DEGREES_PER_PIXEL * np.array([done[1:] for done in player.done.values()])
