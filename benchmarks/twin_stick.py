@@ -96,7 +96,8 @@ def main() -> None:
     out = Path(options.out)
     train = recorded(out / "play", options.minutes, TRAIN_SEED)
     test = recorded(out / "test", TEST_MINUTES, TEST_SEED)
-    result: dict[str, object] = {"options": vars(options)}
+    asked = {name: value for name, value in vars(options).items() if name != "out"}
+    result: dict[str, object] = {"options": asked}
     result["idm"] = figures = idm_figures(out, train, test, options.idm_minutes)
     for axis, r2 in figures["r2"].items():  # type: ignore[attr-defined]
         print(f"R² {axis}: {r2:.3f}")
