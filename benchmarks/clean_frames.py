@@ -38,8 +38,9 @@ from vidact.idm.labels.checkpoint import load_idm, spec_of
 from vidact.idm.labels.predict import Predictor
 from vidact.pipeline.filtering.clean_filter import CleanFilter
 from vidact.pipeline.filtering.config import CleanConfig, TrainFilterConfig
-from vidact.pipeline.filtering.runs import in_parts
-from vidact.pipeline.labelling.clean_stretches import Thresholds
+from vidact.pipeline.filtering.runs import PARTS
+from vidact.pipeline.labelling.clean_stretches import CleanJudge
+from vidact.pipeline.labelling.picture_in_picture import PICTURE_IN_PICTURE
 from vidact.pipeline.train_filter import train_filter
 
 ROOT = Path(__file__).parent
@@ -203,19 +204,21 @@ def judged(
 ) -> list[dict[str, Any]]:
     """What becomes of each stretch."""
     resizer = FrameResizer(spec_of(load_idm(options.idm)).frame)
-    thresholds = Thresholds(CleanConfig(threshold=clean_filter.threshold), LOOKS_A_SECOND)
+    config = CleanConfig(threshold=clean_filter.threshold)
+    judge = CleanJudge(clean_filter, config, LOOKS_A_SECOND)
     rows = []
-    for kind, shown in stretches_of(options, painter, said):
+    for number, (kind, shown) in enumerate(stretches_of(options, painter, said)):
         frames = np.stack([resizer.from_rgb(np.ascontiguousarray(one)) for one in shown])
         began = time.process_time()
-        p, _ = clean_filter.ask(frames)
+        parts, why = judge.ask(frames, np.arange(len(frames)), f"stretch {number}")
+        kept = judge.thresholds.keep(parts)
         cost = time.process_time() - began
-        kept = thresholds.keep(in_parts(p))
         rows.append(
             {
                 "kind": kind,
-                "frames": len(p),
-                "called_clean": int((p >= clean_filter.threshold).sum()),
+                "frames": len(parts),
+                "called_clean": int((parts >= PARTS * clean_filter.threshold).sum()),
+                "insets": int((why == PICTURE_IN_PICTURE).sum()),
                 "kept": int(kept.sum()),
                 "ask_s": cost,
             }
@@ -252,6 +255,7 @@ def totals(rows: list[dict[str, Any]]) -> dict[str, Any]:
         kinds[kind] = {
             "seconds": round(frames / LOOKS_A_SECOND, 1),
             "called_clean": round(sum(row["called_clean"] for row in own) / frames, 4),
+            "insets": round(sum(row["insets"] for row in own) / frames, 4),
             "kept": round(sum(row["kept"] for row in own) / frames, 4),
         }
     ask = sum(row["ask_s"] for row in rows) / sum(row["frames"] for row in rows)

@@ -24,8 +24,7 @@ from vidact.idm.scores.figures import Figures
 from vidact.idm.scores.metrics import Sums
 from vidact.pipeline.filtering.clean_filter import CleanFilter
 from vidact.pipeline.filtering.config import CleanConfig
-from vidact.pipeline.filtering.runs import in_parts
-from vidact.pipeline.labelling.clean_stretches import Thresholds
+from vidact.pipeline.labelling.clean_stretches import CleanJudge
 
 Picture = NDArray[np.uint8]
 Paint = Callable[[list[Picture], np.random.Generator], list[Picture]]
@@ -91,10 +90,11 @@ def pictures_of(recording: Recording, predictor: Predictor) -> Iterator[Picture]
 
 def kept_by(clean_filter: CleanFilter, frames: Picture, tick_hz: float) -> NDArray[np.bool_]:
     """Which ticks `label --filter` would keep."""
-    thresholds = Thresholds(CleanConfig(threshold=clean_filter.threshold), tick_hz)
-    p, _ = clean_filter.ask(frames[:: thresholds.every])
-    kept = thresholds.keep(in_parts(p))
-    return kept[thresholds.frame_of(np.arange(len(frames)), 0, len(kept))]
+    judge = CleanJudge(clean_filter, CleanConfig(threshold=clean_filter.threshold), tick_hz)
+    asked = np.arange(0, len(frames), judge.thresholds.every)
+    parts, _ = judge.ask(frames[asked], asked, "pile")
+    kept = judge.thresholds.keep(parts)
+    return kept[judge.thresholds.frame_of(np.arange(len(frames)), 0, len(kept))]
 
 
 def row_of(

@@ -48,6 +48,7 @@ from .filtering.fitting import (
     require_sklearn,
     with_reasons,
 )
+from .filtering.insets import Gray, OwnLines, gray_of, shows_insets
 from .filtering.labeled_frames import LabeledFrame, decode_picture, pictures, read_labels
 from .filtering.made_up_dirt import painted_over
 from .filtering.next_frames import QUEUE_FILE, choose, find_videos, look_at, write_queue
@@ -72,7 +73,7 @@ def train_filter(config: TrainFilterConfig) -> int:
     if not frames:
         raise ConfigError("labels: nobody has marked any frame of these exports")
     judgments_of(frames).require_enough()
-    frames, vectors, painted = embedded(frames, embedding, frame, config.seed)
+    frames, vectors, painted, lines = embedded(frames, embedding, frame, config.seed)
     judged = judgments_of(frames)
     found, metrics, said = measured(vectors, judged, painted, config)
     clean_filter = CleanFilter(
@@ -81,6 +82,7 @@ def train_filter(config: TrainFilterConfig) -> int:
         reasons=tuple(metrics["reasons"]),
         frame=frame_entry(frame),
         threshold=metrics["threshold"],
+        own_lines=lines,
     )
     metrics["left_out"] = dict(left_out)
     out = Path(config.out)
@@ -120,19 +122,24 @@ def judgments_of(frames: Sequence[LabeledFrame]) -> Judgments:
 
 def embedded(
     frames: Sequence[LabeledFrame], embedding: PictureEmbedding, frame: FrameSpec, seed: int
-) -> tuple[list[LabeledFrame], NDArray[np.float32], Painted]:
-    """The frames in the order in which the exports have their pictures, their vectors, and those of
-    clean ones under made-up dirt.
+) -> tuple[list[LabeledFrame], NDArray[np.float32], Painted, OwnLines | None]:
+    """The frames in the order in which the exports have their pictures, their vectors, those of
+    clean ones under made-up dirt, and the lines that clean ones have themselves.
     """
     resizer = FrameResizer(frame)
     order: list[LabeledFrame] = []
     vectors, under = Gathered(embedding), Gathered(embedding)
     rows: list[int] = []
+    gray: list[Gray] = []
+    compared = shows_insets(frame_entry(frame))
     clean = sum(one.clean for one in frames)
     with Progress("Looking at labeled frames", total=len(frames), unit="frames") as progress:
         for one, data in pictures(frames):
             picture = decode_picture(data, one.key)
-            vectors.add(resizer.from_rgb(picture))
+            small = resizer.from_rgb(picture)
+            vectors.add(small)
+            if one.clean and compared:
+                gray.append(gray_of(small[None]))
             # By its name, so that a frame is painted alike whatever is labeled beside it.
             generator = np.random.default_rng([seed, zlib.crc32(one.key.encode())])
             times = min(PAINTINGS, MOST_PAINTED / max(clean, 1)) + generator.random()
@@ -142,7 +149,8 @@ def embedded(
             order.append(one)
             progress.advance(1)
     made_up = Painted(vectors=under.all(), rows=np.array(rows, np.intp))
-    return order, vectors.all(), made_up
+    lines = OwnLines.of(np.concatenate(gray), seed=seed) if gray else None
+    return order, vectors.all(), made_up, lines
 
 
 class Gathered:

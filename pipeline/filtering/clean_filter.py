@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -15,9 +16,10 @@ from ...errors import CheckpointError
 from ...networks.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from .clean_model import CleanModel
 from .embeddings import PictureEmbedding, embedding_of
+from .insets import OwnLines, shows_insets
 
-LOOK, MODEL = "embedding.", "model."  # prefixes of the tensors
-FORMAT = 2  # of the tensors and of what they mean
+LOOK, MODEL, LINES = "embedding.", "model.", "lines."  # prefixes of the tensors
+FORMAT = 3  # of the tensors and of what they mean
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,6 +33,8 @@ class CleanFilter:
     """Size and resize of the pictures that it knows."""
     threshold: float
     """Probability from which on a frame counts as clean, unless a user says otherwise."""
+    own_lines: OwnLines | None
+    """What the sides of insets are told from; None where frames are too small to see these."""
     sha256: str = ""
 
     def require_frame(self, frame: FrameSpec) -> None:
@@ -49,9 +53,11 @@ class CleanFilter:
 
     def save(self, folder: str, config: Mapping[str, Any]) -> CleanFilter:
         """Write its checkpoint, with what else `config` says of it; returns it with its digest."""
+        lines = self.own_lines.arrays() if self.own_lines is not None else {}
         tensors: dict[str, Tensor] = {
             **{f"{LOOK}{name}": value for name, value in self.embedding.state().items()},
             **{f"{MODEL}{name}": value for name, value in self.model.tensors().items()},
+            **{f"{LINES}{name}": torch.from_numpy(value) for name, value in lines.items()},
         }
         own = {
             "kind": "filter",
@@ -78,7 +84,7 @@ class CleanFilter:
                 for name, tensor in checkpoint.state.items()
                 if name.startswith(prefix)
             }
-            for prefix in (LOOK, MODEL)
+            for prefix in (LOOK, MODEL, LINES)
         }
         with checkpoint.config_read():
             config = checkpoint.config
@@ -87,12 +93,15 @@ class CleanFilter:
             if not 0 <= threshold <= 1:
                 raise ValueError(f"threshold {threshold}")
             embedding = embedding_of(config["embedding"], parts[LOOK])
+            shows_insets(frame)  # its size is a number
+        lines = {name: tensor.float().numpy() for name, tensor in parts[LINES].items()}
         return cls(
             embedding=embedding,
             model=CleanModel.of(parts[MODEL], len(reasons)),
             reasons=reasons,
             frame=frame,
             threshold=threshold,
+            own_lines=OwnLines.of_arrays(lines, frame),
             sha256=checkpoint.sha256,
         )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
@@ -46,6 +46,10 @@ class CleanConfig:
     """Share of the frames of such a run that are clean at least."""
     smoothed_seconds: Annotated[float, Field(ge=0, le=10)] = 1.0
     """What is said of a frame is the mean over frames so near on each side."""
+    picture_in_picture: Literal["drop", "keep"] = "drop"
+    """Whether stretches with another picture in the picture, such as a face cam, are dropped,
+    whatever labels say of their frames.
+    """
 
     def identity(self, sha256: str) -> dict[str, object]:
         """What labels are a function of: the filter by its digest, wherever it lies, and how it is

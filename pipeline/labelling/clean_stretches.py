@@ -17,6 +17,7 @@ from ...datasets.shards.commits import CLEAN
 from ..filtering.config import CleanConfig
 from ..filtering.runs import PARTS, context_of, in_parts, in_runs, reach_of, smoothed, window_of
 from .filter import Verdicts
+from .picture_in_picture import PICTURE_IN_PICTURE, InsetFinder
 
 if TYPE_CHECKING:  # torch is for workers; the driver does without
     from ..filtering.clean_filter import CleanFilter
@@ -82,14 +83,17 @@ class CleanJudge:
         self.sha256 = clean_filter.sha256
         self._filter = clean_filter
         self.thresholds = Thresholds(config, tick_hz)
+        drops = config.picture_in_picture == "drop"
+        self._insets = InsetFinder(clean_filter.own_lines if drops else None)
         self._source = ""
-        self._said: dict[int, tuple[int, NDArray[np.float64]]] = {}  # by tick, of that source
+        self._said: dict[int, tuple[int, int]] = {}  # by tick, of that source
+        self._parts: dict[int, int] = {}  # what counts of that, by tick, as judged last
         self._noted: dict[str, dict[str, Any]] = {}
 
     @property
     def context(self) -> int:
         """How many ticks on each side of a tick its verdict depends on."""
-        return self.thresholds.context
+        return self.thresholds.context + self._insets.reach * self.thresholds.every
 
     def begin(self) -> None:
         """Begin a shard."""
@@ -115,43 +119,56 @@ class CleanJudge:
         ticks = np.arange(verdicts.start, verdicts.start + len(verdicts.reasons))
         if not len(asked):
             return verdicts, np.full(len(ticks), PARTS)
-        parts, reasons = self._ask(frames, asked, start, sha256)
+        parts, named = self.ask(frames[asked - start], asked, sha256)
         said, kept = self.thresholds.smooth(parts), self.thresholds.keep(parts)
-        named = self._name(reasons, said, self.thresholds.is_clean(parts))
+        named[self.thresholds.is_clean(parts)] = FEW_CLEAN
         frame = self.thresholds.frame_of(ticks, int(asked[0]), len(asked))
         found = verdicts.without(~kept[frame], named[frame])
         return found, np.round(PARTS * said[frame]).astype(np.int64)
 
-    def _ask(
-        self, frames: NDArray[np.uint8], asked: NDArray[np.int64], start: int, sha256: str
-    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """Thousandths [n] and log-odds of reasons [n, R] of ticks; what was asked before of the
-        same video, as the halo of another segment, is remembered.
+    def ask(
+        self, frames: NDArray[np.uint8], asked: NDArray[np.int64], sha256: str
+    ) -> tuple[NDArray[np.int64], NDArray[np.object_]]:
+        """What is said of consecutive asked frames of a video.
+
+        Args:
+            frames: uint8 [n, H, W, 3].
+            asked: their ticks, [n].
+            sha256: which video.
+
+        Returns:
+            Thousandths of each, int [n], none in an inset, and why each would be dropped, object
+            [n]. Neither depends on thresholds.
         """
         if sha256 != self._source:
             self._source, self._said = sha256, {}
-        self._said = {tick: said for tick, said in self._said.items() if tick >= start}
-        if new := [tick for tick in asked.tolist() if tick not in self._said]:
-            p, reasons = self._filter.ask(frames[np.array(new) - start])
-            self._said |= dict(
-                zip(new, zip(in_parts(p).tolist(), reasons, strict=True), strict=True)
-            )
-        own = [self._said[tick] for tick in asked.tolist()]
-        return np.array([part for part, _ in own]), np.stack([reasons for _, reasons in own])
+            self._insets.begin()
+        parts, likeliest = self._ask_filter(frames, asked)
+        inset = self._insets.inside(frames, int(asked[0]) // self.thresholds.every)
+        named = np.array([UNNAMED, *self._filter.reasons], object)[likeliest]
+        # Of clean frames beside an inset little is thought because of it.
+        beside = self.thresholds.smooth(PARTS * inset.astype(np.int64)) > 0
+        named[inset | (beside & (parts >= PARTS // 2))] = PICTURE_IN_PICTURE
+        parts = np.where(inset, 0, parts)
+        self._parts = dict(zip(asked.tolist(), parts.tolist(), strict=True))
+        return parts, named
 
-    def _name(
-        self,
-        reasons: NDArray[np.float64],
-        said: NDArray[np.float64],
-        clean: NDArray[np.bool_],
-    ) -> NDArray[np.object_]:
-        """Why each asked frame would be dropped, object [n]."""
-        named = np.full(len(said), UNNAMED, object)
-        if self._filter.reasons:
-            likeliest = reasons.argmax(1)
-            named[:] = [self._filter.reasons[place] for place in likeliest]
-        named[clean] = FEW_CLEAN
-        return named
+    def _ask_filter(
+        self, frames: NDArray[np.uint8], asked: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Thousandths [n] of frames by themselves, and which reason is the likeliest [n], counted
+        from 1; 0 where there are none. What was asked before of the same video, as the halo of
+        another segment, is remembered.
+        """
+        self._said = {tick: said for tick, said in self._said.items() if tick >= asked[0]}
+        new = np.array([tick not in self._said for tick in asked.tolist()])
+        if new.any():
+            p, reasons = self._filter.ask(frames[new])
+            likeliest = reasons.argmax(1) + 1 if reasons.shape[1] else np.zeros(len(p), np.int64)
+            said = zip(in_parts(p).tolist(), likeliest.tolist(), strict=True)
+            self._said |= dict(zip(asked[new].tolist(), said, strict=True))
+        own = np.array([self._said[tick] for tick in asked.tolist()])
+        return own[:, 0], own[:, 1]
 
     def note(
         self,
@@ -166,9 +183,9 @@ class CleanJudge:
         every = self.thresholds.every
         asked = range(-(-keep[0] // every) * every, keep[1], every)
         if asked:
-            scores = [self._said[tick][0] for tick in asked]
+            scores = [self._parts[tick] for tick in asked]
             own["scores"].append([asked[0], every, scores])
-        mine = {*self._filter.reasons, UNNAMED, FEW_CLEAN}
+        mine = {*self._filter.reasons, UNNAMED, FEW_CLEAN, PICTURE_IN_PICTURE}
         for reason in sorted(mine.intersection(verdicts.drops(*keep))):
             own["dropped"] += [
                 [start, end, reason, round(mean / PARTS, 4)]

@@ -214,7 +214,7 @@ def test_a_filter_of_before_is_refused(trained: Path, tmp_path: Path) -> None:
     config = {k: v for k, v in whole.config.items() if k not in ("model_sha256", "version")}
     del config["format"]
     save_checkpoint(tmp_path / "before", whole.state, config)
-    with pytest.raises(CheckpointError, match="has format 1, this vidact reads 2; train it again"):
+    with pytest.raises(CheckpointError, match="has format 1, this vidact reads 3; train it again"):
         CleanFilter.load(str(tmp_path / "before"))
 
 
