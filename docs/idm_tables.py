@@ -121,3 +121,29 @@ def own_game(content: Mapping[str, Any]) -> Iterator[Table]:
         ],
     )
     yield ("bar", "asked for", "found", "holds"), list(bars_of(content["bars"]))
+
+
+def sticks(content: Mapping[str, Any]) -> Iterator[Table]:
+    """Table R² of each axis of a gamepad beside baselines and what its bins allow; buttons; and
+    points of each player.
+    """
+    idm = content["idm"]
+    baselines = idm["r2_baselines"]
+    yield (
+        ("axis", "R²", "error", *baselines, "of its bins"),
+        [
+            (
+                axis,
+                number(r2, 3),
+                number(idm["error"][axis], 3),
+                *(number(of[axis], 3) for of in baselines.values()),
+                number(idm["r2_ceiling"][axis], 3),
+            )
+            for axis, r2 in idm["r2"].items()
+        ],
+    )
+    yield (
+        ("buttons", "value"),
+        [(name, number(value, 3)) for name, value in idm.items() if isinstance(value, float)],
+    )
+    yield ("player", "points a game"), [(n, number(v, 1)) for n, v in content["score"].items()]

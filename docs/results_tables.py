@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from agent_tables import arms_by_task, small_things, whole_demos
 from filter_tables import clean_frames, only_the_game
-from idm_tables import ablation, own_game, presets, randomization, scaling
-from table_cells import Row, Table, number
+from idm_tables import ablation, own_game, presets, randomization, scaling, sticks
+from plain_tables import decode, loader, mapping, records
+from table_cells import Row, Table
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
@@ -31,71 +32,6 @@ class Result:
     about: str
     command: str
     tables: Callable[[Any], Iterator[Table]]
-
-
-def mapping(*header: str) -> Callable[[Mapping[str, Any]], Iterator[Table]]:
-    """Table a flat mapping: a row per entry; a nested mapping's entries become columns."""
-
-    def tables(content: Mapping[str, Any]) -> Iterator[Table]:
-        nested = {key: value for key, value in content.items() if isinstance(value, Mapping)}
-        flat = [(key, number(value)) for key, value in content.items() if _is_figure(value)]
-        if flat:
-            yield (header or ("figure", "value")), flat
-        for key, inner in nested.items():
-            yield from _nested(key, inner)
-
-    return tables
-
-
-def _is_figure(value: object) -> bool:
-    return value is None or isinstance(value, bool | int | float | str)
-
-
-def _nested(name: str, content: Mapping[str, Any]) -> Iterator[Table]:
-    rows = {key: value for key, value in content.items() if isinstance(value, Mapping)}
-    if rows:
-        columns = list(dict.fromkeys(key for row in rows.values() for key in row))
-        columns = [key for key in columns if any(_is_figure(row.get(key)) for row in rows.values())]
-        yield (
-            (name, *columns),
-            [(key, *(number(row.get(column)) for column in columns)) for key, row in rows.items()],
-        )
-    flat = [(key, number(value)) for key, value in content.items() if _is_figure(value)]
-    if flat:
-        yield (name, "value"), flat
-
-
-def loader(content: Mapping[str, Any]) -> Iterator[Table]:
-    """Table speeds, and the ratios with their bars."""
-    yield (
-        ("way", "frames per CPU-second", "frames per second"),
-        [
-            (name, number(one["frames_per_cpu_s"]), number(one["frames_per_s"]))
-            for name, one in content["figures"].items()
-        ],
-    )
-    yield (
-        ("ratio", "measured", "bar"),
-        [(name, number(one["ratio"], 2), one["bar"]) for name, one in content["ratios"].items()],
-    )
-
-
-def decode(content: Mapping[str, Any]) -> Iterator[Table]:
-    """Table each video: source frames per CPU-second, and as a share of decoding alone."""
-    for name, video in content.items():
-        yield (
-            (name, "frames per CPU-second", "of decoding alone"),
-            [
-                (way, number(rate), number(video["of_decode_only"][way], 2))
-                for way, rate in video["frames_per_cpu_s"].items()
-            ],
-        )
-
-
-def records(content: Sequence[Mapping[str, Any]]) -> Iterator[Table]:
-    """Table a list of flat records: a row each."""
-    columns = [key for key in content[0] if _is_figure(content[0][key])]
-    yield columns, [[number(one.get(key)) for key in columns] for one in content]
 
 
 PAGES: dict[str, tuple[str, tuple[Result, ...]]] = {
@@ -255,6 +191,15 @@ PAGES: dict[str, tuple[str, tuple[Result, ...]]] = {
                 "and world over recordings of a minute.",
                 "python benchmarks/luanti.py",
                 own_game,
+            ),
+            Result(
+                "twin_stick.json",
+                "Two sticks, two triggers, twelve buttons",
+                "A small game for gamepads, from scripted play to an agent, with one seed: an IDM "
+                "on games that it has not seen, and points a game of what was cloned from its "
+                "labels.",
+                "python benchmarks/twin_stick.py",
+                sticks,
             ),
             Result(
                 "idm_small_things.json",
