@@ -9,24 +9,20 @@ from __future__ import annotations
 import errno
 from functools import partial
 
+DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 # Failures of a path or a disk that waiting does not fix and the user can: wrong path, no
 # permission, full disk.
-FIXABLE_ERRNOS = frozenset(
+FIXABLE_ERRNOS = DISK_FULL | frozenset(
     {
         errno.EACCES,
         errno.EPERM,
         errno.EROFS,
-        errno.ENOSPC,
-        errno.EDQUOT,
         errno.ENOENT,
         errno.ENOTDIR,
         errno.EISDIR,
         errno.EEXIST,
     }
 )
-
-
-DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class VidactError(Exception):

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Literal, TypeVar
 
-from .errors import FIXABLE_ERRNOS, ConfigError, Interrupted
+from .errors import DISK_FULL, FIXABLE_ERRNOS, ConfigError, Interrupted
 
 Found = TypeVar("Found")
 
@@ -88,7 +88,7 @@ MISTAKE_CODES = KEY_CODES | {
 }
 """Words of stores for what waiting does not mend: wrong keys, names and rights."""
 MISTAKE_STATUSES = frozenset({401, 403})
-HERE_ERRNOS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+HERE_ERRNOS = DISK_FULL | {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 """What this machine ran out of: room, descriptors, memory."""
 
 TRIES = 5  # of a request that failed: with the pauses below, half a minute in all

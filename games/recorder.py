@@ -13,7 +13,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from ..datasets.recordings.writer import SUFFIXES, make_folder
+from ..datasets.recordings.writer import is_written, make_folder
 from ..errors import ConfigError
 from ..machine import cores
 from ..progress import Progress, log
@@ -139,14 +139,11 @@ def _frames_of(recorded: Wanted) -> int:
 
 def is_recorded(wanted: Wanted, more_suffixes: Sequence[str] = ()) -> bool:
     """Whether all its files are there. Raises ConfigError where they are of another recording."""
-
-    def path(suffix: str) -> Path:
-        return wanted.stem.parent / f"{wanted.stem.name}{suffix}"
-
-    if not all(path(suffix).is_file() for suffix in (*SUFFIXES, *more_suffixes)):
+    if not is_written(wanted.stem, more_suffixes):
         return False
+    meta = wanted.stem.with_name(f"{wanted.stem.name}.meta.json")
     try:
-        written = json.loads(path(".meta.json").read_text(encoding="utf-8"))
+        written = json.loads(meta.read_text(encoding="utf-8"))
     except ValueError:
         return False
     expected = json.loads(json.dumps(wanted.meta))  # tuples as the lists that a file gives back

@@ -173,9 +173,10 @@ def put_in_place(stem: Path, files: Mapping[str, Path], meta: Mapping[str, Any])
         os.replace(files[suffix], stem.parent / (stem.name + suffix))
 
 
-def is_written(stem: Path) -> bool:
-    """Whether a recording is there with all of its files."""
-    return all((stem.parent / f"{stem.name}{suffix}").is_file() for suffix in SUFFIXES)
+def is_written(stem: Path, more_suffixes: Sequence[str] = ()) -> bool:
+    """Whether a recording is there with all of its files, also those that lie beside it."""
+    suffixes = (*SUFFIXES, *more_suffixes)
+    return all((stem.parent / f"{stem.name}{suffix}").is_file() for suffix in suffixes)
 
 
 def write_meta(path: Path, meta: Mapping[str, Any]) -> None:
