@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -177,7 +178,8 @@ class Player:
 
     def __post_init__(self) -> None:
         self.rng = np.random.default_rng(self.seed)
-        self.walking: list[NDArray[np.float64]] = []  # where it was since it walks
+        # Where it was since it walks, of late.
+        self.walking: deque[NDArray[np.float64]] = deque(maxlen=STUCK_PICTURES)
         self.turning = 0  # pictures for which it still turns away
 
     def go_on(self, frames: int) -> None:
@@ -213,14 +215,15 @@ class Player:
     def _turn_away_if_stuck(self) -> None:
         """Stop walking where it comes no further, and turn to another side."""
         if not self.held.intersection(WALK):
-            self.walking = []
+            self.walking.clear()
             return
+        for_long = len(self.walking) == STUCK_PICTURES
         self.walking.append(place_now(self.home))
-        way = np.linalg.norm(self.walking[-1] - self.walking[-STUCK_PICTURES:][0])
-        if len(self.walking) > STUCK_PICTURES and way < STUCK_WAY:
+        if for_long and np.linalg.norm(self.walking[-1] - self.walking[0]) < STUCK_WAY:
             for name in self.held.intersection(WALK):
                 self._press(name, down=False)
-            self.walking, self.turning = [], TURN_PICTURES
+            self.walking.clear()
+            self.turning = TURN_PICTURES
             self.speed = (TURN_BACK * int(self.rng.choice((-1, 1))), 0.0)
 
     def _turn(self) -> tuple[int, int]:
