@@ -166,6 +166,15 @@ PAGES: dict[str, tuple[str, tuple[Result, ...]]] = {
                 clean_frames,
             ),
             Result(
+                "inset_alarms.json",
+                "Play that is taken for a face cam",
+                "The share of ticks of play without any inset that a filter of `vidact "
+                "train-filter` calls a picture in the picture, as recorded and as strangers "
+                "record it.",
+                "python benchmarks/inset_alarms.py runs/filter runs/play",
+                mapping(),
+            ),
+            Result(
                 "idm_ablation.json",
                 "What each part is worth",
                 "A `tiny` IDM on twenty minutes of scripted play, measured on held-out maps: the "
